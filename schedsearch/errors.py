@@ -1,0 +1,45 @@
+"""The errors a person can act on: the command line prints each as one line and exits with 2."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SchedsearchError(Exception):
+    """What every error of this package is; its text is one line that says what to do."""
+
+
+class ScheduleError(SchedsearchError):
+    """A schedule that cannot be: an unknown family, a bad parameter, a horizon too short."""
+
+
+class ConfigError(SchedsearchError):
+    """A study file that cannot be used as it stands."""
+
+
+class DataError(SchedsearchError):
+    """Data that are not where they should be."""
+
+
+class DeviceError(SchedsearchError):
+    """A device that this machine does not have."""
+
+
+class StorageError(SchedsearchError):
+    """A storage that does not answer, or that holds something else than expected."""
+
+
+class RunError(SchedsearchError):
+    """A run that is not there, or that does not fit what is asked of it."""
+
+
+def unknown(kind: str, name: object, allowed: Iterable[str]) -> str:
+    """Word the message for an unknown name: the nearest match first, then all that is allowed.
+
+    >>> unknown("family", "StepRL", ["StepLR", "ExponentialLR"])
+    "unknown family 'StepRL': did you mean 'StepLR'? (allowed: StepLR, ExponentialLR)"
+    """
+    names = list(allowed)
+    folded = {n.lower(): n for n in names}
+    near = get_close_matches(str(name).lower(), folded, n=1, cutoff=0.5)
+    hint = f" did you mean {folded[near[0]]!r}?" if near else ""
+    return f"unknown {kind} {name!r}:{hint} (allowed: {', '.join(names)})"

@@ -1,0 +1,240 @@
+"""The kinds of parameter a family has: what range is searched, and what is legal."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Protocol, TypeAlias
+
+from schedsearch.errors import ScheduleError
+
+Value: TypeAlias = bool | int | float | str | tuple[float, ...]
+
+
+class Suggests(Protocol):
+    """What is needed of a trial: optuna.Trial and optuna.trial.FixedTrial both fit."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = ...) -> float:
+        """Suggest a float."""
+
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        """Suggest an integer."""
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """Suggest one of the choices."""
+
+
+def _number(where: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ScheduleError(f"{where} must be a number, not {value!r}")
+    if not math.isfinite(value):
+        raise ScheduleError(f"{where} must be finite, not {value!r}")
+    return float(value)
+
+
+def _pair(where: str, value: object) -> tuple[float, float]:
+    """Read a range from a study file: `[low, high]`, or one number that fixes the parameter."""
+    both = list(value) if isinstance(value, list | tuple) else [value, value]
+    if len(both) != 2:
+        raise ScheduleError(f"{where} must be [low, high] or one number, not {value!r}")
+    low, high = (_number(where, v) for v in both)
+    if low > high:
+        raise ScheduleError(f"{where}: low {low:g} is above high {high:g}")
+    return low, high
+
+
+@dataclass(frozen=True)
+class Float:
+    """A real parameter, searched in [low, high] (on a logarithmic scale with `log`).
+
+    `above`, `at_least`, `below` and `at_most` limit what is legal, in a study file or by hand.
+    """
+
+    name: str
+    low: float
+    high: float
+    default: float
+    log: bool = False
+    above: float = -math.inf
+    at_least: float = -math.inf
+    below: float = math.inf
+    at_most: float = math.inf
+    when: tuple[str, Value] | None = None
+
+    def check(self, value: object, where: str) -> float:
+        """Return the value as a float, or raise ScheduleError with the limits."""
+        number = _number(where, value)
+        legal = self.above < number < self.below and self.at_least <= number <= self.at_most
+        if not legal:
+            raise ScheduleError(f"{where} = {number:g} is not allowed: it must be {self.limits()}")
+        return number
+
+    def limits(self) -> str:
+        """Say in words what is legal."""
+        parts = [
+            f"{word} {limit:g}"
+            for word, limit in (
+                ("above", self.above),
+                ("at least", self.at_least),
+                ("below", self.below),
+                ("at most", self.at_most),
+            )
+            if math.isfinite(limit)
+        ]
+        return " and ".join(parts) or "any finite number"
+
+    def narrowed(self, value: object, where: str) -> "Float":
+        """Return this parameter with the range that a study file gives."""
+        low, high = _pair(where, value)
+        self.check(low, where)
+        self.check(high, where)
+        if self.log and low <= 0:
+            raise ScheduleError(f"{where} is searched on a logarithmic scale: low must be above 0")
+        return replace(self, low=low, high=high, default=min(max(self.default, low), high))
+
+    def suggest(self, trial: Suggests, name: str) -> float:
+        """Ask the trial for a value; a range of one point is not asked."""
+        if self.low == self.high:
+            return self.low
+        return trial.suggest_float(name, self.low, self.high, log=self.log)
+
+    def describe(self) -> str:
+        """Say in words what is searched."""
+        if self.low == self.high:
+            return f"{self.low:g}"
+        return f"{self.low:g} to {self.high:g}" + (", log" if self.log else "")
+
+
+@dataclass(frozen=True)
+class Int:
+    """A whole-number parameter, searched in [low, high]."""
+
+    name: str
+    low: int
+    high: int
+    default: int
+    at_least: int = 1
+    when: tuple[str, Value] | None = None
+
+    def check(self, value: object, where: str) -> int:
+        """Return the value as an int, or raise ScheduleError with the limits."""
+        number = _number(where, value)
+        if number != int(number) or number < self.at_least:
+            raise ScheduleError(
+                f"{where} = {value!r} is not allowed: "
+                f"it must be a whole number of at least {self.at_least}"
+            )
+        return int(number)
+
+    def narrowed(self, value: object, where: str) -> "Int":
+        """Return this parameter with the range that a study file gives."""
+        low, high = (self.check(v, where) for v in _pair(where, value))
+        return replace(self, low=low, high=high, default=min(max(self.default, low), high))
+
+    def suggest(self, trial: Suggests, name: str) -> int:
+        """Ask the trial for a value; a range of one point is not asked."""
+        return self.low if self.low == self.high else trial.suggest_int(name, self.low, self.high)
+
+    def describe(self) -> str:
+        """Say in words what is searched."""
+        return f"{self.low}" if self.low == self.high else f"{self.low} to {self.high}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A parameter with a few values; `choices` are searched, `legal` may also be asked for."""
+
+    name: str
+    choices: tuple[bool | int | str, ...]
+    legal: tuple[bool | int | str, ...] = ()
+    when: tuple[str, Value] | None = None
+
+    @property
+    def default(self) -> bool | int | str:
+        """The first choice."""
+        return self.choices[0]
+
+    def check(self, value: object, where: str) -> bool | int | str:
+        """Return the value, or raise ScheduleError with what is allowed."""
+        for legal in self.legal or self.choices:
+            if type(value) is type(legal) and value == legal:
+                return legal
+        allowed = ", ".join(map(repr, self.legal or self.choices))
+        raise ScheduleError(f"{where} = {value!r} is not allowed: it must be one of {allowed}")
+
+    def narrowed(self, value: object, where: str) -> "Choice":
+        """Return this parameter with the choices that a study file gives."""
+        values = list(value) if isinstance(value, list | tuple) else [value]
+        if not values:
+            raise ScheduleError(f"{where} must name at least one choice")
+        legal = self.legal or self.choices
+        return replace(self, choices=tuple(self.check(v, where) for v in values), legal=legal)
+
+    def suggest(self, trial: Suggests, name: str) -> bool | int | str:
+        """Ask the trial for one of the choices; a single choice is not asked."""
+        if len(self.choices) == 1:
+            return self.choices[0]
+        chosen: bool | int | str = trial.suggest_categorical(name, list(self.choices))
+        return chosen
+
+    def describe(self) -> str:
+        """Say in words what is searched."""
+        return " or ".join(str(c) for c in self.choices)
+
+
+@dataclass(frozen=True)
+class Fractions:
+    """A rising list of fractions of the run, each in (0, 1): so many of them, each in [low, high].
+
+    The next fraction lies between 10 % and 90 % of the way from the last one to `high`, so that
+    no two coincide and no ordering of the same list is sampled twice.
+    """
+
+    name: str
+    count: tuple[int, int]
+    low: float
+    high: float
+    default: tuple[float, ...]
+    when: tuple[str, Value] | None = None
+
+    def check(self, value: object, where: str) -> tuple[float, ...]:
+        """Return the value as a tuple, or raise ScheduleError."""
+        if not isinstance(value, list | tuple) or not value:
+            raise ScheduleError(f"{where} must be a list of fractions of the run, not {value!r}")
+        fracs = tuple(_number(where, v) for v in value)
+        rising = all(a < b for a, b in pairwise(fracs))
+        if not (rising and fracs[0] > 0 and fracs[-1] < 1):
+            raise ScheduleError(
+                f"{where} = {list(fracs)} is not allowed: it must rise, strictly between 0 and 1"
+            )
+        return fracs
+
+    def narrowed(self, value: object, where: str) -> "Fractions":
+        """Return this parameter with the [low, high] that a study file gives."""
+        low, high = _pair(where, value)
+        if not 0 < low < high < 1:
+            raise ScheduleError(f"{where} must be [low, high] with 0 < low < high < 1")
+        return replace(self, low=low, high=high)
+
+    def suggest(self, trial: Suggests, name: str) -> tuple[float, ...]:
+        """Ask the trial how many, then for each how far on towards `high` it lies."""
+        lowest, highest = self.count
+        count = lowest if lowest == highest else trial.suggest_int(f"{name}.count", lowest, highest)
+        fracs: list[float] = []
+        for i in range(count):
+            start = fracs[-1] if fracs else self.low
+            share = trial.suggest_float(f"{name}.{i + 1}", 0.1, 0.9)
+            fracs.append(start + share * (self.high - start))
+        return tuple(fracs)
+
+    def describe(self) -> str:
+        """Say in words what is searched."""
+        return f"{self.count[0]} to {self.count[1]} of them in {self.low:g} to {self.high:g}"
+
+
+Param: TypeAlias = Float | Int | Choice | Fractions
+
+
+def active(param: Param, params: Mapping[str, Value]) -> bool:
+    """Say whether a conditional parameter has a meaning beside the others' values."""
+    return param.when is None or params.get(param.when[0]) == param.when[1]

@@ -1,0 +1,312 @@
+"""Schedule: a family with its parameters and base rate, free of any horizon; a frozen value."""
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, cast
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from schedsearch.errors import ScheduleError, unknown
+from schedsearch.horizon import evaluation_steps, warmup_steps
+from schedsearch.schedules.compose import (
+    GroupedLR,
+    PlateauLR,
+    WarmupLR,
+    lead_optimizer,
+    set_rate,
+)
+from schedsearch.schedules.families import Family, Span, find_family
+from schedsearch.schedules.params import Value
+
+FORMAT = "schedsearch.schedule"
+VERSION = 1
+StepUnit = Literal["step", "epoch"]
+
+
+def _positive(where: str, value: object, at_most: float = float("inf")) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ScheduleError(f"{where} must be a number, not {value!r}")
+    if not 0 < value <= at_most or value == float("inf"):
+        limit = "" if at_most == float("inf") else f" and at most {at_most:g}"
+        raise ScheduleError(f"{where} = {value!r} is not allowed: it must be above 0{limit}")
+    return float(value)
+
+
+@dataclass(frozen=True)
+class Warmup:
+    """A linear rise to the body's first rate.
+
+    Args:
+        frac: its length as a fraction of the run, in (0, 1).
+        start_factor: its first rate as a fraction of the body's first rate, in (0, 1].
+    """
+
+    frac: float
+    start_factor: float = 0.01
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "frac", _positive("warmup.frac", self.frac, 1.0))
+        start = _positive("warmup.start_factor", self.start_factor, 1.0)
+        object.__setattr__(self, "start_factor", start)
+        if self.frac == 1.0:
+            raise ScheduleError("warmup.frac = 1 is not allowed: nothing is left for the body")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A learning-rate schedule: a frozen value that builds a real torch scheduler at any horizon.
+
+    Args:
+        family: a name of `FAMILIES`, such as "CosineAnnealingLR".
+        base_lr: the peak learning rate.
+        params: the family's parameters, free of the horizon; what is left out is the default.
+        warmup: a linear warm-up in front, or None.
+        step_unit: what the scheduler's step counts, optimizer steps or epochs.
+        evals: evaluations of one run, which the patience of a plateau is a fraction of.
+
+    Raises:
+        ScheduleError: anything that is not allowed, with what is.
+
+    >>> schedule = Schedule("StepLR", 0.1, {"step_frac": 0.5, "gamma": 0.1})
+    >>> schedule.trace(4)
+    [0.1, 0.1, 0.010000000000000002, 0.010000000000000002]
+    >>> Schedule.from_json(schedule.to_json()) == schedule
+    True
+    """
+
+    family: str
+    base_lr: float
+    params: Mapping[str, Value] = field(default_factory=dict)
+    warmup: Warmup | None = None
+    step_unit: StepUnit = "step"
+    evals: int = 20
+
+    def __post_init__(self) -> None:
+        family = find_family(self.family)
+        params = MappingProxyType(family.checked(self.params))
+        object.__setattr__(self, "params", params)
+        object.__setattr__(self, "base_lr", _positive("base_lr", self.base_lr))
+        if self.step_unit not in ("step", "epoch"):
+            raise ScheduleError(unknown("step_unit", self.step_unit, ("step", "epoch")))
+        if isinstance(self.evals, bool) or not isinstance(self.evals, int) or self.evals < 1:
+            raise ScheduleError(f"evals = {self.evals!r} is not allowed: a whole number from 1 up")
+
+    def __hash__(self) -> int:
+        return hash(self.to_json())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = (self.family, self.base_lr, dict(self.params), self.warmup)
+        return Schedule, (*fields, self.step_unit, self.evals)
+
+    @property
+    def reacts_to_metric(self) -> bool:
+        """Whether the scheduler has a second clock, `step(metric)` at each evaluation."""
+        return find_family(self.family).plateau
+
+    @property
+    def monitor(self) -> Literal["val_loss", "val_accuracy"] | None:
+        """The metric it reacts to: the validation loss in mode "min", the accuracy in "max"."""
+        if not self.reacts_to_metric:
+            return None
+        return "val_loss" if self.params["mode"] == "min" else "val_accuracy"
+
+    def build(
+        self,
+        optimizer: Optimizer,
+        total_steps: int,
+        *,
+        evals: int | None = None,
+        last_epoch: int = -1,
+    ) -> LRScheduler:
+        """Build the real torch scheduler, and put its first rates into the optimizer.
+
+        The parameter group with the highest rate gets `base_lr`; the others keep their ratio to it.
+        Call `scheduler.step()` after each `optimizer.step()`; a schedule that reacts to a metric
+        also takes `scheduler.step(metric)` after each evaluation.
+
+        Args:
+            optimizer: any torch optimizer.
+            total_steps: how often `step()` will be called over the run: its optimizer steps, or
+                its epochs for a schedule with `step_unit="epoch"`.
+            evals: evaluations over the run (default: the schedule's own).
+            last_epoch: -1 for a new run; k to go on after k + 1 steps, as in torch. A schedule
+                that reacts to a metric resumes with `load_state_dict` only.
+
+        Raises:
+            ScheduleError: a horizon too short, or what the optimizer can't do.
+        """
+        if isinstance(total_steps, bool) or not isinstance(total_steps, int) or total_steps < 1:
+            raise ScheduleError(
+                f"total_steps = {total_steps!r}: a whole number from 1 up is needed"
+            )
+        if last_epoch < -1:
+            raise ScheduleError(f"last_epoch = {last_epoch} is not allowed: -1 or more")
+        if last_epoch >= 0 and self.reacts_to_metric:
+            raise ScheduleError(
+                f"{self.family} reacts to metrics that last_epoch does not tell: "
+                "build it with last_epoch=-1, then scheduler.load_state_dict(...)"
+            )
+        peaks = self._install(optimizer)
+        try:
+            scheduler = self._compose(optimizer, total_steps, evals or self.evals, peaks)
+        except ScheduleError:
+            raise
+        except (ValueError, TypeError) as error:  # torch's word on an optimizer it can't serve
+            raise ScheduleError(f"{self.family}: {error}") from error
+        with warnings.catch_warnings():  # the optimizer's earlier steps were made elsewhere
+            warnings.filterwarnings("ignore", message=r"(?s).*lr_scheduler\.step\(\)")
+            for _ in range(last_epoch + 1):
+                scheduler.step()
+        return scheduler
+
+    def _install(self, optimizer: Optimizer) -> tuple[float, ...]:
+        """Put the peak rates into the optimizer, free of what an earlier scheduler left there."""
+        groups = optimizer.param_groups
+        old = [float(group.get("initial_lr", group["lr"])) for group in groups]
+        if max(old) <= 0:
+            raise ScheduleError("the optimizer's rates are all 0: their ratio says nothing")
+        peaks = tuple(self.base_lr * (rate / max(old)) for rate in old)
+        for group, peak in zip(groups, peaks, strict=True):
+            set_rate(group, peak)
+            group.pop("initial_lr", None)  # torch would go on from what an old scheduler left
+        return peaks
+
+    def _compose(
+        self, optimizer: Optimizer, total_steps: int, evals: int, peaks: tuple[float, ...]
+    ) -> LRScheduler:
+        """Warm-up, body and plateau, each a real torch scheduler."""
+        family = find_family(self.family)
+        warm = warmup_steps(self.warmup.frac, total_steps) if self.warmup else 0
+        clock = _body(family, self.params, optimizer, Span(total_steps - warm, peaks))
+        if self.warmup is not None:
+            start = self.warmup.start_factor
+            clock = WarmupLR(optimizer, clock, warmup_steps=warm, start_factor=start)
+        if family.plateau:
+            return PlateauLR(optimizer, clock, warm, **_plateau(self.params, evals, peaks))
+        return cast(LRScheduler, clock)
+
+    def trace(
+        self, total_steps: int, *, metrics: Sequence[float] | None = None, evals: int | None = None
+    ) -> list[float]:
+        """Give the rate of each of the run's steps, by stepping the real scheduler.
+
+        Args:
+            total_steps: the horizon, in the schedule's step_unit.
+            metrics: for a schedule that reacts to one, its value at each evaluation.
+            evals: evaluations over the run (default: as many as there are metrics).
+
+        Raises:
+            ScheduleError: metrics that are missing, too few, or that nothing reacts to.
+        """
+        if self.reacts_to_metric and metrics is None:
+            raise ScheduleError(f"{self.family} reacts to a metric: trace() needs metrics=")
+        if metrics is not None and not self.reacts_to_metric:
+            raise ScheduleError(f"{self.family} reacts to no metric: leave metrics= out")
+        evals = evals or (len(metrics) if metrics is not None else self.evals)
+        due = dict(zip(evaluation_steps(total_steps, evals), metrics or (), strict=False))
+        if metrics is not None and len(metrics) != evals:
+            raise ScheduleError(f"trace() needs {evals} metrics, one an evaluation: {len(metrics)}")
+        optimizer = lead_optimizer(self.base_lr)
+        scheduler = self.build(optimizer, total_steps, evals=evals)
+        optimizer.step()  # torch warns of schedulers that are stepped before their optimizer
+        rates = [optimizer.param_groups[0]["lr"]]
+        for step in range(1, total_steps):
+            scheduler.step()
+            if step in due:
+                cast(PlateauLR, scheduler).step(due[step])
+            rates.append(optimizer.param_groups[0]["lr"])
+        return [float(rate) for rate in rates]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold, exactly."""
+        warmup = self.warmup and {
+            "frac": self.warmup.frac,
+            "start_factor": self.warmup.start_factor,
+        }
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "family": self.family,
+            "base_lr": self.base_lr,
+            "params": {k: list(v) if isinstance(v, tuple) else v for k, v in self.params.items()},
+            "warmup": warmup,
+            "step_unit": self.step_unit,
+            "evals": self.evals,
+        }
+
+    def to_json(self) -> str:
+        """Return the schedule as JSON, exact to the last bit."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+    @classmethod
+    def from_dict(cls, data: Any) -> "Schedule":
+        """Make a schedule of what `to_dict` gave; executes nothing.
+
+        Raises:
+            ScheduleError: something else, of a newer version, or not allowed.
+        """
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise ScheduleError(f'this is no schedule: it lacks "format": "{FORMAT}"')
+        if data.get("version") != VERSION:
+            raise ScheduleError(
+                f"this schedule is of version {data.get('version')!r}, and this schedsearch reads "
+                f"version {VERSION}: install a newer one (pip install -U schedsearch)"
+            )
+        names = {"family", "base_lr", "params", "warmup", "step_unit", "evals"}
+        for name in data.keys() - names - {"format", "version"}:
+            raise ScheduleError(unknown("key of a schedule", name, sorted(names)))
+        for name in sorted(names - data.keys()):
+            raise ScheduleError(f"this schedule lacks the key {name!r}")
+        warmup, params = data["warmup"], data["params"]
+        if not isinstance(params, dict) or not isinstance(data["family"], str):
+            raise ScheduleError("family must be a name and params a table of names and values")
+        if warmup is not None and (not isinstance(warmup, dict) or "frac" not in warmup):
+            raise ScheduleError("warmup must be null or a table with frac and start_factor")
+        for name in (warmup or {}).keys() - {"frac", "start_factor"}:
+            raise ScheduleError(unknown("key of warmup", name, ("frac", "start_factor")))
+        return cls(
+            data["family"],
+            data["base_lr"],
+            params,
+            Warmup(**warmup) if warmup else None,
+            data["step_unit"],
+            data["evals"],
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "Schedule":
+        """Make a schedule of what `to_json` gave; executes nothing."""
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ScheduleError(f"this is no complete JSON: {error}") from error
+        return cls.from_dict(data)
+
+
+def _body(
+    family: Family, params: Mapping[str, Value], optimizer: Optimizer, run: Span
+) -> LRScheduler | None:
+    build = family.body
+    if build is None:
+        return None
+    if family.one_rate and len(set(run.peaks)) > 1:
+        lead = Span(run.total_steps, (max(run.peaks),))
+        return GroupedLR(optimizer, lambda single: build(single, params, lead), run.peaks)
+    return build(optimizer, params, run)
+
+
+def _plateau(params: Mapping[str, Any], evals: int, peaks: tuple[float, ...]) -> dict[str, Any]:
+    """Give the arguments of torch's ReduceLROnPlateau; eps=0 lets it cut rates below 1e-8 too."""
+    return {
+        "mode": params["mode"],
+        "factor": params["factor"],
+        "patience": round(params["patience_frac"] * evals),
+        "cooldown": round(params["cooldown_frac"] * evals),
+        "threshold": params["threshold"],
+        "min_lr": [params["min_factor"] * peak for peak in peaks],
+        "eps": 0.0,
+    }

@@ -1,0 +1,155 @@
+"""What a study samples: families with their ranges, the base rate, and the warm-up."""
+
+import hashlib
+import importlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from schedsearch.errors import ConfigError, ScheduleError, unknown
+from schedsearch.schedules.families import DEFAULT_FAMILIES, FAMILIES, Family, find_family
+from schedsearch.schedules.params import Float, Suggests, active
+from schedsearch.schedules.schedule import Schedule, StepUnit, Warmup
+
+WarmupRule = Literal["none", "optional", "always"]
+
+
+@dataclass(frozen=True)
+class Space:
+    """The search space of a study, with every range that it searches."""
+
+    families: tuple[Family, ...]
+    base_lr: Float
+    warmup: WarmupRule
+    warmup_frac: Float
+    warmup_start_factor: float
+    step_unit: StepUnit
+    evals: int
+
+    def describe(self) -> dict[str, Any]:
+        """Return all that decides what is sampled, as plain values."""
+        return {
+            "families": {f.name: {p.name: asdict(p) for p in f.params} for f in self.families},
+            "base_lr": [self.base_lr.low, self.base_lr.high],
+            "warmup": self.warmup,
+            "warmup_frac": [self.warmup_frac.low, self.warmup_frac.high],
+            "warmup_start_factor": self.warmup_start_factor,
+            "step_unit": self.step_unit,
+            "evals": self.evals,
+        }
+
+    def fingerprint(self) -> str:
+        """Return 16 hexadecimal digits that change with anything that is sampled."""
+        text = json.dumps(self.describe(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def make_space(
+    families: Sequence[str] | str,
+    *,
+    base_lr: tuple[float, float],
+    warmup: WarmupRule,
+    warmup_frac: tuple[float, float],
+    warmup_start_factor: float,
+    step_unit: StepUnit,
+    evals: int,
+    ranges: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Space:
+    """Resolve names and ranges of a study file against the registry.
+
+    Args:
+        families: names, or "default", or "all"; `"package.module:ATTRIBUTE"` is imported.
+        base_lr: the peak rates searched, on a logarithmic scale.
+        warmup: no warm-up, a sampled choice, or always one.
+        warmup_frac: the lengths searched, as fractions of the run.
+        warmup_start_factor: the first rate as a fraction of the body's first.
+        step_unit: "step" or "epoch".
+        evals: evaluations of one run.
+        ranges: family -> parameter -> [low, high], one value, or the choices.
+
+    Raises:
+        ConfigError: an unknown name, or a range that is not allowed.
+    """
+    try:
+        chosen = [_resolve(name) for name in _names(families)]
+        for name in ranges or {}:
+            if name not in (f.name for f in chosen):
+                raise ScheduleError(unknown("family in [space]", name, (f.name for f in chosen)))
+        narrowed = tuple(_narrowed(f, (ranges or {}).get(f.name, {})) for f in chosen)
+        frac = Float("warmup_frac", 0.02, 0.1, 0.05, above=0.0, below=1.0)
+        rate = Float("base_lr", 0.01, 1.0, 0.1, log=True, above=0.0)
+        return Space(
+            narrowed,
+            rate.narrowed(base_lr, "space.base_lr"),
+            warmup,
+            frac.narrowed(warmup_frac, "space.warmup_frac"),
+            warmup_start_factor,
+            step_unit,
+            evals,
+        )
+    except ScheduleError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _names(families: Sequence[str] | str) -> list[str]:
+    if families == "default":
+        return list(DEFAULT_FAMILIES)
+    if families == "all":
+        return [f.name for f in FAMILIES]
+    names = [families] if isinstance(families, str) else list(families)
+    if not names:
+        raise ScheduleError("families must name at least one family")
+    for name in names:
+        if names.count(name) > 1:
+            raise ScheduleError(f"families names {name!r} twice")
+    return names
+
+
+def _resolve(name: str) -> Family:
+    module_name, colon, _ = name.partition(":")
+    if colon:
+        try:
+            importlib.import_module(module_name)
+        except ImportError as error:
+            raise ScheduleError(f"family {name!r}: cannot import {module_name}: {error}") from error
+    return find_family(name)
+
+
+def _narrowed(family: Family, ranges: Mapping[str, Any]) -> Family:
+    names = [p.name for p in family.params]
+    for name in ranges:
+        if name not in names:
+            raise ScheduleError(unknown(f"parameter in [space.{family.name}]", name, names))
+    params = tuple(
+        p.narrowed(ranges[p.name], f"space.{family.name}.{p.name}") if p.name in ranges else p
+        for p in family.params
+    )
+    return replace(family, params=params)
+
+
+def suggest_schedule(trial: Suggests, space: Space) -> Schedule:
+    """Let a trial sample a schedule: the family, the peak rate, its parameters, the warm-up.
+
+    The parameters' names are prefixed by the family's; `base_lr` and the warm-up are shared.
+    A family that rises by itself gets no warm-up.
+    """
+    names = [family.name for family in space.families]
+    name = names[0] if len(names) == 1 else trial.suggest_categorical("family", names)
+    family = space.families[names.index(name)]
+    base_lr = space.base_lr.suggest(trial, "base_lr")
+    params: dict[str, Any] = {}
+    for param in family.params:
+        if active(param, params):
+            params[param.name] = param.suggest(trial, f"{family.name}.{param.name}")
+    warmup = None
+    if not family.rises and _warm(trial, space.warmup):
+        frac = space.warmup_frac.suggest(trial, "warmup_frac")
+        warmup = Warmup(frac, space.warmup_start_factor)
+    return Schedule(family.name, base_lr, params, warmup, space.step_unit, space.evals)
+
+
+def _warm(trial: Suggests, rule: WarmupRule) -> bool:
+    if rule == "optional":
+        return bool(trial.suggest_categorical("warmup", ["none", "linear"]) == "linear")
+    return rule == "always"
