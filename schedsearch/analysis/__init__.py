@@ -1,1 +1,5 @@
-"""analysis."""
+"""What a run stored, as frames and tables. Needs no GPU, and no search that goes on."""
+
+from schedsearch.analysis.run import Best, Run, delete_run, open_run
+
+__all__ = ["Best", "Run", "delete_run", "open_run"]

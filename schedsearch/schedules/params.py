@@ -101,8 +101,8 @@ class Float:
     def describe(self) -> str:
         """Say in words what is searched."""
         if self.low == self.high:
-            return f"{self.low:g}"
-        return f"{self.low:g} to {self.high:g}" + (", log" if self.log else "")
+            return f"{self.low!r}"
+        return f"{self.low!r} to {self.high!r}" + (", log" if self.log else "")
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ class Fractions:
 
     def describe(self) -> str:
         """Say in words what is searched."""
-        return f"{self.count[0]} to {self.count[1]} of them in {self.low:g} to {self.high:g}"
+        return f"{self.count[0]} to {self.count[1]} of them in {self.low!r} to {self.high!r}"
 
 
 Param: TypeAlias = Float | Int | Choice | Fractions

@@ -4,7 +4,7 @@ import hashlib
 import importlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from schedsearch.errors import ConfigError, ScheduleError, unknown
@@ -30,7 +30,7 @@ class Space:
     def describe(self) -> dict[str, Any]:
         """Return all that decides what is sampled, as plain values."""
         return {
-            "families": {f.name: {p.name: asdict(p) for p in f.params} for f in self.families},
+            "families": {f.name: {p.name: p.describe() for p in f.params} for f in self.families},
             "base_lr": [self.base_lr.low, self.base_lr.high],
             "warmup": self.warmup,
             "warmup_frac": [self.warmup_frac.low, self.warmup_frac.high],
@@ -75,7 +75,9 @@ def make_space(
         chosen = [_resolve(name) for name in _names(families)]
         for name in ranges or {}:
             if name not in (f.name for f in chosen):
-                raise ScheduleError(unknown("family in [space]", name, (f.name for f in chosen)))
+                raise ScheduleError(
+                    unknown("family under [ranges]", name, (f.name for f in chosen))
+                )
         narrowed = tuple(_narrowed(f, (ranges or {}).get(f.name, {})) for f in chosen)
         frac = Float("warmup_frac", 0.02, 0.1, 0.05, above=0.0, below=1.0)
         rate = Float("base_lr", 0.01, 1.0, 0.1, log=True, above=0.0)
@@ -120,9 +122,9 @@ def _narrowed(family: Family, ranges: Mapping[str, Any]) -> Family:
     names = [p.name for p in family.params]
     for name in ranges:
         if name not in names:
-            raise ScheduleError(unknown(f"parameter in [space.{family.name}]", name, names))
+            raise ScheduleError(unknown(f"parameter under [ranges.{family.name}]", name, names))
     params = tuple(
-        p.narrowed(ranges[p.name], f"space.{family.name}.{p.name}") if p.name in ranges else p
+        p.narrowed(ranges[p.name], f"ranges.{family.name}.{p.name}") if p.name in ranges else p
         for p in family.params
     )
     return replace(family, params=params)

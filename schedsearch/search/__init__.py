@@ -1,1 +1,1 @@
-"""search."""
+"""Optuna: what is sampled, who trains it, and what is told."""

@@ -1,0 +1,158 @@
+"""Commands that look at runs: list, status, trials, curves, delete."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from schedsearch.cli.options import RUNS_DIR, RunArgument, RunsDir, Storage, opened
+
+
+class Format(StrEnum):
+    """How a frame is written."""
+
+    table = "table"
+    csv = "csv"
+    parquet = "parquet"
+
+
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="A file (default: standard output).")
+]
+Form = Annotated[Format, typer.Option("--format", "-f", help="How it is written.")]
+
+
+def list_runs(runs_dir: RunsDir = RUNS_DIR, storage: Storage = None) -> None:
+    """List the runs in a folder, or in a database.
+
+    Example:  schedsearch list --runs-dir runs
+    """
+    import pandas as pd
+
+    from schedsearch.analysis import open_run
+    from schedsearch.errors import SchedsearchError
+    from schedsearch.outputs.tables import render
+    from schedsearch.storage.connect import open_storage
+    from schedsearch.storage.place import run_folders, run_names
+
+    rows, unread = [], []
+    found: list[tuple[str, str | None]]
+    if storage is not None:
+        found = [(storage, name) for name in sorted(run_names(open_storage(storage)))]
+    else:
+        found = [(str(folder), None) for folder in run_folders(runs_dir)]
+    for where, name in found:
+        try:
+            run = open_run(where, name, runs_dir=runs_dir)
+            states = run.trials()["state"]
+            board = run.leaderboard()
+            config = run.config
+        except SchedsearchError as error:
+            unread.append(f"{where}: {error}")
+            continue
+        top = board.iloc[0] if len(board) else None
+        rows.append(
+            {
+                "run": run.name,
+                "task": config.task,
+                "finished": int((states == "finished").sum()),
+                "of": config.trials,
+                "best family": None if top is None else top["family"],
+                config.search.objective: None if top is None else top[config.search.objective],
+            }
+        )
+    if rows:
+        typer.echo(render(pd.DataFrame(rows)))
+    elif not unread:
+        typer.echo(f"no runs in {storage or runs_dir}")
+    for line in unread:
+        typer.echo(f"schedsearch: {line}", err=True)
+
+
+def status(run: RunArgument, runs_dir: RunsDir = RUNS_DIR, storage: Storage = None) -> None:
+    """Show how far a run is, its best families, and what it was made with.
+
+    Example:  schedsearch status runs/digits
+    """
+    from schedsearch.outputs.tables import render
+    from schedsearch.storage.connect import masked
+
+    it = opened(run, runs_dir, storage)
+    config, attributes, trials = it.config, it.attributes, it.trials()
+    made = attributes["provenance"]
+    counts = trials["state"].value_counts()
+    states = ", ".join(f"{count} {state}" for state, count in counts.items()) or "none yet"
+    typer.echo(f"run       {it.name} in {masked(it.place.url)}")
+    typer.echo(f"task      {config.task} ({attributes['identity']['model']}), ", nl=False)
+    typer.echo(f"{config.training.optimizer}, {config.training.total_steps} steps")
+    typer.echo(f"trials    {states}; of {config.trials}")
+    typer.echo(
+        f"made on   {made['device']} of {made['host']}, torch {made['versions']['torch']}, "
+        f"optuna {made['versions']['optuna']}, commit {made['commit'] or 'unknown'}"
+    )
+    typer.echo(f"space     {attributes['fingerprint']}, seed {config.seed}")
+    typer.echo("")
+    typer.echo(render(it.leaderboard()))
+
+
+def trials(
+    run: RunArgument,
+    form: Form = Format.table,
+    output: Output = None,
+    runs_dir: RunsDir = RUNS_DIR,
+    storage: Storage = None,
+) -> None:
+    """Print a row for each trial.
+
+    Example:  schedsearch trials runs/digits --format csv -o trials.csv
+    """
+    from schedsearch.outputs.tables import write_frame
+
+    frame = opened(run, runs_dir, storage).trials()
+    if form is Format.table:  # what fits beside each other on a screen
+        frame = frame.drop(columns=["study", "owner", "started", "ended", "schedule", "train_loss"])
+    write_frame(frame, form.value, output)
+
+
+def curves(
+    run: RunArgument,
+    form: Form = Format.table,
+    output: Output = None,
+    runs_dir: RunsDir = RUNS_DIR,
+    storage: Storage = None,
+) -> None:
+    """Print a row for each evaluation of each trial.
+
+    Example:  schedsearch curves runs/digits --format parquet -o curves.parquet
+    """
+    from schedsearch.outputs.tables import write_frame
+
+    frame = opened(run, runs_dir, storage).curves()
+    if form is Format.table:
+        frame = frame.drop(columns=["study"])
+    write_frame(frame, form.value, output)
+
+
+def delete(
+    run: RunArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    runs_dir: RunsDir = RUNS_DIR,
+    storage: Storage = None,
+) -> None:
+    """Delete a run and all it stored (asks first).
+
+    Example:  schedsearch delete runs/digits
+    """
+    from schedsearch.analysis import delete_run
+    from schedsearch.storage.connect import masked
+
+    it = opened(run, runs_dir, storage)
+    count = len(it.trials())
+    where = it.place.folder or masked(it.place.url)
+    if not yes:
+        typer.confirm(
+            f"Delete the run {it.name!r} with its {count} trials from {where}?", abort=True
+        )
+    delete_run(it)
+    typer.echo(f"deleted {it.name} ({count} trials)")

@@ -1,0 +1,123 @@
+"""`schedsearch run`: launch a study, or go on with it."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from schedsearch.cli.options import RUNS_DIR, RunsDir, Storage
+
+if TYPE_CHECKING:
+    from schedsearch.launch import Outcome
+    from schedsearch.search.plan import Plan
+
+
+def run(
+    study: Annotated[Path, typer.Argument(help="A study file (TOML).")],
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="The run's total of finished trials.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The run's name, and its folder's.")] = None,
+    runs_dir: RunsDir = RUNS_DIR,
+    storage: Storage = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=0, help="Intra-op threads on the CPU; 0: torch's choice.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only.")] = False,
+) -> None:
+    """Run a study, or go on with it up to its total of trials.
+
+    A second call goes on where the first one stopped, also after a kill. Several calls at once,
+    here or on other machines with the same --storage, share the trials between them.
+
+    Example:  schedsearch run studies/digits.toml --trials 100
+    """
+    from rich.console import Console
+
+    from schedsearch.config import load_config, parse_config
+    from schedsearch.launch import run_study
+    from schedsearch.outputs.progress import make_display
+    from schedsearch.search.plan import make_plan
+
+    data = load_config(study).model_dump()
+    data |= {k: v for k, v in (("trials", trials), ("name", name)) if v is not None}
+    if threads is not None:
+        data["training"]["threads"] = threads
+    config = parse_config(data, str(study))
+    if dry_run:
+        _print_plan(make_plan(config, device), runs_dir, storage)
+        return
+    console = Console(file=sys.stdout, soft_wrap=True)
+    display = make_display(console, quiet=quiet)
+    with display:
+        try:
+            outcome = run_study(
+                config, runs_dir=runs_dir, storage=storage, device=device, on_event=display
+            )
+        except KeyboardInterrupt:
+            typer.echo(
+                "interrupted: finished trials are kept, the running ones are back in the queue; "
+                "the same command goes on",
+                err=True,
+            )
+            raise
+    _print_outcome(outcome)
+
+
+def _print_plan(plan: "Plan", runs_dir: Path, storage: str | None) -> None:
+    from schedsearch.launch import estimate
+    from schedsearch.storage.connect import masked
+
+    config, it = plan.config, estimate(plan)
+    families = ", ".join(family.name for family in plan.space.families)
+    warm = plan.space.warmup
+    lines = {
+        "run": f"{config.name}, in {runs_dir / config.name}",
+        "storage": masked(storage) if storage else "SQLite in that folder",
+        "task": f"{plan.task.name} ({plan.task.model_name}) on {plan.task.device}",
+        "optimizer": f"{plan.optimizer.name} {dict(plan.optimizer.args)}",
+        "families": f"{len(plan.space.families)}: {families}",
+        "base_lr": f"{plan.space.base_lr.describe()}; warm-up {warm}",
+        "trials": f"{it.trials} of {plan.total_steps} steps, each {len(plan.eval_steps)} "
+        f"evaluations: {it.steps:,} steps",
+        "sampler": f"{config.search.sampler}, {config.search.batch} trials at once; "
+        f"pruner {config.search.pruner}",
+        "expected": f"about {it.minutes:.1f} minutes and {it.megabytes:.1f} MB",
+    }
+    for key, text in lines.items():
+        typer.echo(f"{key:<10} {text}")
+
+
+def _print_outcome(outcome: "Outcome") -> None:
+    from schedsearch.outputs.tables import render
+
+    run, best, clock = outcome.run, outcome.run.best, outcome.clock
+    typer.echo(f"\nBest trial of each family ({run.name}):")
+    typer.echo(render(run.leaderboard()))
+    schedule = best.schedule
+    params = ", ".join(f"{k}={_short(v)}" for k, v in schedule.params.items())
+    warm = f", warm-up {schedule.warmup.frac:.3g}" if schedule.warmup else ""
+    typer.echo(
+        f"\nBest so far, not confirmed on fresh seeds: {schedule.family}({params}), "
+        f"base_lr={schedule.base_lr:.4g}{warm}"
+    )
+    if outcome.test["test_accuracy"] is not None:
+        accuracy = outcome.test["test_accuracy"]
+        typer.echo(f"Test accuracy, trained once more on a fresh seed: {accuracy:.4f}")
+    if clock.trials:
+        n = clock.trials
+        typer.echo(
+            f"Training took {clock.training / n:.2f} s a trial; the harness added "
+            f"{(clock.sampling + clock.storing) / n * 1000:.0f} ms a trial "
+            f"({clock.sampling / n * 1000:.0f} sampling, {clock.storing / n * 1000:.0f} storing)"
+        )
+    typer.echo(f"Reuse it:  schedsearch.load_schedule({str(outcome.best_path)!r})")
+
+
+def _short(value: object) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_short, value)) + "]"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

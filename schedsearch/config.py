@@ -1,0 +1,173 @@
+"""StudyConfig: a study file, checked. Names are resolved later, against the registries."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from schedsearch.errors import ConfigError, unknown
+
+Range = tuple[float, float]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Training(_Table):
+    """[training]: how each trial is trained."""
+
+    total_steps: Count = 600
+    """The horizon: optimizer steps of one run."""
+    batch_size: Count = 64
+    optimizer: str = "SGD"
+    """Any class of torch.optim, or `"package.module:Class"`."""
+    optimizer_args: dict[str, Any] | None = None
+    """Its arguments but for lr (default: momentum 0.9 for SGD, torch's defaults for the rest)."""
+    evals_per_run: Count = 20
+    """Evaluations on the validation split, evenly spread, whatever the horizon."""
+    step_unit: Literal["step", "epoch"] = "step"
+    """When the scheduler steps."""
+    diverge_factor: Annotated[float, Field(gt=1)] = 3.0
+    """A validation loss so many times that of the untrained model ends a run as diverged."""
+    threads: Annotated[int, Field(ge=0)] = 1
+    """Intra-op threads on the CPU; 0 leaves torch's own choice."""
+
+    @property
+    def optimizer_arguments(self) -> dict[str, Any]:
+        """The optimizer's arguments, with the default for SGD."""
+        if self.optimizer_args is None:
+            return {"momentum": 0.9} if self.optimizer == "SGD" else {}
+        return dict(self.optimizer_args)
+
+
+class SpaceTable(_Table):
+    """[space]: what all families share."""
+
+    base_lr: Range = (0.01, 1.0)
+    """The peak rates searched, on a logarithmic scale."""
+    warmup: Literal["none", "optional", "always"] = "optional"
+    """A linear warm-up in front of families that don't rise by themselves."""
+    warmup_frac: Range = (0.02, 0.1)
+    """Its length, as a fraction of the run."""
+    warmup_start_factor: Annotated[float, Field(gt=0, le=1)] = 0.01
+    """Its first rate, as a fraction of the body's first."""
+
+    @field_validator("base_lr", "warmup_frac", mode="before")
+    @classmethod
+    def _tuple(cls, value: Any) -> Any:
+        """TOML knows arrays, and whole numbers; a single number fixes the parameter."""
+        numbers = value if isinstance(value, list | tuple) else (value, value)
+        return tuple(float(n) if type(n) is int else n for n in numbers)
+
+
+class Search(_Table):
+    """[search]: how Optuna samples."""
+
+    objective: Literal["val_loss", "val_accuracy"] = "val_loss"
+    """The final value that is minimized (val_loss) or maximized (val_accuracy)."""
+    sampler: str = "TPE"
+    sampler_args: dict[str, Any] = {}
+    pruner: str = "none"
+    """"none", or any pruner of Optuna by name; its resource is the elapsed steps."""
+    pruner_args: dict[str, Any] = {}
+    batch: Count = 8
+    """Trials asked at once: it decides what is sampled, never how fast."""
+
+
+class StudyConfig(_Table):
+    """A study file."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    """The run's name, and its folder's."""
+    task: str
+    model: str | None = None
+    """One of the task's models (default: its first)."""
+    data: str | None = None
+    """The folder of the data (default: SCHEDSEARCH_DATA, or ./data)."""
+    families: str | tuple[str, ...] = "default"
+    """"default", "all", or a list of names."""
+    trials: Count = 60
+    """The run's total of finished trials."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    training: Training = Training()
+    space: SpaceTable = SpaceTable()
+    ranges: dict[str, dict[str, Any]] = {}
+    """[ranges.FAMILY]: parameter = [low, high], one value, or the choices."""
+    search: Search = Search()
+
+    @field_validator("families", mode="before")
+    @classmethod
+    def _families(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if value.startswith(".") or any(c in "/\\" or not c.isprintable() for c in value):
+            raise ValueError("it names a folder: no slash, no leading dot, printable characters")
+        return value
+
+    def identity(self) -> dict[str, Any]:
+        """Return, by dotted name, what may not change while a run goes on."""
+        training = self.training.model_dump(exclude={"threads", "optimizer_args"})
+        flat: dict[str, Any] = {
+            "task": self.task,
+            "model": self.model,
+            "seed": self.seed,
+            "search.objective": self.search.objective,
+            "training.optimizer_args": self.training.optimizer_arguments,
+        }
+        return flat | {f"training.{key}": value for key, value in training.items()}
+
+
+def load_config(path: Path) -> StudyConfig:
+    """Read a study file.
+
+    Raises:
+        ConfigError: no such file, no TOML, an unknown key (the nearest is named), a bad value.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the study file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no TOML: {error}") from error
+    return parse_config({"name": path.stem, **data}, str(path))
+
+
+def parse_config(data: dict[str, Any], where: str = "config") -> StudyConfig:
+    """Check a study file's content.
+
+    Raises:
+        ConfigError: one line with the path of the first key that is wrong.
+
+    >>> parse_config({"name": "a", "task": "digits"}).training.total_steps
+    600
+    """
+    try:
+        return StudyConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_worded(error)}") from error
+
+
+def _worded(error: ValidationError) -> str:
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"] if part not in ("str", "tuple[str, ...]")]
+    if first["type"] == "extra_forbidden":
+        *table, key = path
+        return unknown("key", ".".join([*table, key]), _keys(table))
+    if first["type"] == "missing":
+        return f"the key {'.'.join(path)!r} is missing"
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(path)} = {first['input']!r} is not allowed: {reason[0].lower()}{reason[1:]}"
+
+
+def _keys(table: Sequence[str]) -> list[str]:
+    model: Any = StudyConfig
+    for name in table:
+        model = model.model_fields[name].annotation
+    return [".".join([*table, name]) for name in model.model_fields]

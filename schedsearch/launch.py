@@ -1,0 +1,165 @@
+"""Launch a study from start to end: search, read the test split once, write best.json."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+
+from schedsearch.analysis import Best, Run
+from schedsearch.config import StudyConfig, load_config
+from schedsearch.errors import RunError
+from schedsearch.horizon import evaluation_steps
+from schedsearch.outputs.export import export_best
+from schedsearch.schedules import Schedule
+from schedsearch.search.events import Event, Note, OnEvent
+from schedsearch.search.plan import Plan, make_plan
+from schedsearch.search.score import score_on_test
+from schedsearch.search.study import Clock, open_study, search
+from schedsearch.storage.connect import open_storage
+from schedsearch.storage.place import BEST, place_run
+from schedsearch.training import train
+
+
+def _silent(event: Event) -> None:
+    pass
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a launch gives: the run, where its time went, the test score, and best.json."""
+
+    run: Run
+    clock: Clock
+    test: dict[str, Any]
+    best_path: Path
+
+
+def run_study(
+    study: StudyConfig | str | Path,
+    *,
+    runs_dir: str | Path = "runs",
+    storage: str | None = None,
+    device: str = "auto",
+    on_event: OnEvent = _silent,
+) -> Outcome:
+    """Run a study, or go on with it: what `schedsearch run` does.
+
+    Args:
+        study: a study file, or its content.
+        runs_dir: where the run's folder is made.
+        storage: a database URL (default: a SQLite file in the run's folder).
+        device: "auto", "cpu", "cuda", "cuda:1" ...
+        on_event: told of each trial.
+
+    Raises:
+        SchedsearchError: whatever a person can mend, in one line.
+    """
+    config = study if isinstance(study, StudyConfig) else load_config(Path(study))
+    with _threads(config.training.threads):
+        plan = make_plan(config, device)
+        place = place_run(config.name, Path(runs_dir), storage)
+        folder = Path(runs_dir) / config.name
+        with FileLock(folder / ".lock"):  # two processes at once can't create the same tables
+            database = open_storage(place.url)
+            optuna_study = open_study(database, place, plan)
+        with _terminated_as_interrupted():
+            clock = search(optuna_study, plan, on_event)
+            run = Run(place, database)
+            best = _best(run)
+            test = score_on_test(optuna_study, database, plan, best.trial, best.schedule)
+        if test["diverged"]:
+            on_event(Note("the best schedule diverged on a fresh seed: no test accuracy"))
+        export_best(run, folder / BEST)
+    return Outcome(run, clock, test, folder / BEST)
+
+
+def _best(run: Run) -> Best:
+    """Return the best trial, or say why a search that is over has none."""
+    states = run.trials()["state"]
+    if (states == "diverged").all() and len(states):
+        raise RunError(
+            f"all {len(states)} trials of {run.name!r} diverged: the rates are too high for this "
+            "model. Lower space.base_lr, and give the study another name"
+        )
+    return run.best
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a study will take, from a few measured steps."""
+
+    trials: int
+    steps: int
+    minutes: float
+    megabytes: float
+
+
+def estimate(plan: Plan, *, steps: int = 40) -> Estimate:
+    """Train a few steps of the plan's task, and reckon with them what the study will take."""
+    config, torch_steps = plan.config, max(2, min(steps, plan.total_steps))
+    with _threads(config.training.threads):
+        schedule = Schedule("Constant", plan.space.base_lr.low)
+
+        def seconds(eval_steps: tuple[int, ...]) -> float:
+            started = time.perf_counter()
+            train(
+                plan.task,
+                [schedule],
+                total_steps=torch_steps,
+                seed=plan.seed,
+                eval_steps=eval_steps,
+                optimizer=plan.optimizer,
+            )
+            return time.perf_counter() - started
+
+        seconds((torch_steps,))  # the first steps of a process are slow
+        one = seconds((torch_steps,))
+        two = seconds(evaluation_steps(torch_steps, 2))
+    an_eval = max(two - one, 0.0)
+    a_step = max(one - 2 * an_eval, 0.0) / torch_steps
+    a_trial = a_step * plan.total_steps + an_eval * (len(plan.eval_steps) + 1) + _OVERHEAD_SECONDS
+    return Estimate(
+        trials=config.trials,
+        steps=config.trials * plan.total_steps,
+        minutes=config.trials * a_trial / 60,
+        megabytes=0.2 + config.trials * (len(plan.eval_steps) * 130 + 4000) / 1e6,
+    )
+
+
+_OVERHEAD_SECONDS = 0.05  # sampling and storing one trial
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Use so many intra-op threads; 0 leaves torch's own choice."""
+    before = torch.get_num_threads()
+    if count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM (a cluster's time limit) end a search as Ctrl-C does: trials are given back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(signum: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

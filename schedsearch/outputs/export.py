@@ -1,0 +1,102 @@
+"""best.json: the best schedule of a run, as a file to be built from anywhere."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from schedsearch.analysis import Run
+from schedsearch.errors import ScheduleError
+from schedsearch.schedules import Schedule
+from schedsearch.schedules.schedule import FORMAT as SCHEDULE_FORMAT
+from schedsearch.storage.place import write_json
+
+FORMAT = "schedsearch.best"
+VERSION = 1
+
+
+def best_of(run: Run) -> dict[str, Any]:
+    """Return what best.json holds: the schedule, what it reached, and how much that is worth.
+
+    Raises:
+        RunError: no trial has finished.
+    """
+    best, config, attributes = run.best, run.config, run.attributes
+    states = run.trials()["state"]
+    test = attributes.get("test")
+    if test is not None and Schedule.from_dict(test["schedule"]) != best.schedule:
+        test = None
+    result = {
+        key: best.result[key]
+        for key in ("val_loss", "val_accuracy", "best_val_loss", "best_val_accuracy", "train_loss")
+    }
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "schedule": best.schedule.to_dict(),
+        "confirmed": False,
+        "claim": f"the best of {int((states == 'finished').sum())} finished trials on one seed: "
+        "not confirmed on fresh seeds",
+        "result": result
+        | {
+            "trial": best.trial,
+            "steps_to_target": best.result["steps_to_target"],
+            "target_accuracy": best.result["target_accuracy"],
+            "test_accuracy": None if test is None else test["test_accuracy"],
+            "test_loss": None if test is None else test["test_loss"],
+        },
+        "study": {
+            "name": run.name,
+            "task": config.task,
+            "model": attributes["identity"]["model"],
+            "optimizer": config.training.optimizer,
+            "optimizer_args": config.training.optimizer_arguments,
+            "batch_size": config.training.batch_size,
+            "total_steps": config.training.total_steps,
+            "objective": config.search.objective,
+            "seed": config.seed,
+            "fingerprint": attributes["fingerprint"],
+            "versions": attributes["provenance"]["versions"],
+            "commit": attributes["provenance"]["commit"],
+        },
+    }
+
+
+def export_best(run: Run, path: Path) -> None:
+    """Write best.json in one move."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, best_of(run))
+
+
+def load_schedule(path: str | Path) -> Schedule:
+    """Load a schedule from best.json, or from a file that holds `schedule.to_json()`.
+
+    Loading reads values and executes nothing.
+
+    Raises:
+        ScheduleError: no such file, a truncated one, one of a newer version.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ScheduleError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ScheduleError(f"{path} is no complete JSON file ({error})") from error
+    try:
+        return Schedule.from_dict(_schedule_in(data))
+    except ScheduleError as error:
+        raise ScheduleError(f"{path}: {error}") from error
+
+
+def _schedule_in(data: Any) -> Any:
+    if not isinstance(data, dict) or data.get("format") not in (FORMAT, SCHEDULE_FORMAT):
+        raise ScheduleError(f'this is no schedule: "format" must be "{FORMAT}"')
+    if data["format"] == SCHEDULE_FORMAT:
+        return data
+    if data.get("version") != VERSION:
+        raise ScheduleError(
+            f"this file is of version {data.get('version')!r}, and this schedsearch reads version "
+            f"{VERSION}: install a newer one (pip install -U schedsearch)"
+        )
+    if "schedule" not in data:
+        raise ScheduleError("the key 'schedule' is missing")
+    return data["schedule"]

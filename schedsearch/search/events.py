@@ -1,0 +1,40 @@
+"""What a search tells while it goes on: values, for whoever shows them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class Started:
+    """The search begins, or goes on."""
+
+    run: str
+    finished: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trial has ended: "finished", "pruned" or "diverged"."""
+
+    trial: int
+    state: str
+    family: str
+    value: float
+    finished: int
+    total: int
+    best_value: float | None
+    best_family: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that a person should know."""
+
+    text: str
+
+
+Event: TypeAlias = Started | Trained | Note
+OnEvent: TypeAlias = Callable[[Event], None]

@@ -1,0 +1,116 @@
+"""Plan: a study file with its names resolved and its numbers tried, before all writing."""
+
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from schedsearch.config import StudyConfig
+from schedsearch.errors import ConfigError, ScheduleError
+from schedsearch.horizon import evaluation_steps, warmup_steps
+from schedsearch.schedules import Schedule, Space
+from schedsearch.schedules.space import make_space
+from schedsearch.search.pruners import make_pruner
+from schedsearch.search.samplers import make_sampler
+from schedsearch.seeds import derive_seed
+from schedsearch.tasks import Task, load_task
+from schedsearch.training import OptimizerSpec, pick_device
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a study will do.
+
+    Args:
+        config: the study file.
+        task: its task, with the data on the device.
+        space: its search space.
+        optimizer: its optimizer.
+        total_steps: the horizon.
+        eval_steps: the steps after which a run is evaluated.
+        seed: decides the weights and batches of every trial (common random numbers).
+    """
+
+    config: StudyConfig
+    task: Task
+    space: Space
+    optimizer: OptimizerSpec
+    total_steps: int
+    eval_steps: tuple[int, ...]
+    seed: int
+
+    @property
+    def data_folder(self) -> Path | None:
+        """The folder that the study file names for the data."""
+        return Path(self.config.data).expanduser() if self.config.data else None
+
+    def identity(self) -> dict[str, Any]:
+        """Return, by dotted name, what may not change while a run goes on."""
+        space = self.space.describe()
+        families: dict[str, Any] = space.pop("families")
+        return (
+            self.config.identity()
+            | {"model": self.task.model_name, "families": list(families)}
+            | {f"space.{key}": value for key, value in space.items()}
+            | {f"ranges.{name}": params for name, params in families.items()}
+        )
+
+
+def make_plan(config: StudyConfig, device: str = "auto") -> Plan:
+    """Resolve a study file against the registries, and try what it asks for.
+
+    Raises:
+        SchedsearchError: whatever would stop the study, in one line.
+    """
+    training, shared = config.training, config.space
+    space = make_space(
+        config.families,
+        base_lr=shared.base_lr,
+        warmup=shared.warmup,
+        warmup_frac=shared.warmup_frac,
+        warmup_start_factor=shared.warmup_start_factor,
+        step_unit=training.step_unit,
+        evals=training.evals_per_run,
+        ranges=config.ranges,
+    )
+    optimizer = OptimizerSpec(training.optimizer, training.optimizer_arguments)
+    make_sampler(config.search.sampler, config.search.sampler_args, config.seed)
+    make_pruner(config.search.pruner, config.search.pruner_args)
+    task = load_task(
+        config.task,
+        model=config.model,
+        batch_size=training.batch_size,
+        device=pick_device(device),
+        folder=Path(config.data).expanduser() if config.data else None,
+    )
+    try:
+        eval_steps = evaluation_steps(training.total_steps, training.evals_per_run)
+        _try_horizon(space, task, optimizer, training.total_steps)
+    except ScheduleError as error:
+        raise ConfigError(f"training.total_steps = {training.total_steps}: {error}") from error
+    return Plan(
+        config=config,
+        task=task,
+        space=space,
+        optimizer=optimizer,
+        total_steps=training.total_steps,
+        eval_steps=eval_steps,
+        seed=derive_seed(config.seed, "training"),
+    )
+
+
+def _try_horizon(space: Space, task: Task, optimizer: OptimizerSpec, total_steps: int) -> None:
+    """Build each family once at the study's horizon, on its real optimizer."""
+    horizon = total_steps
+    if space.step_unit == "epoch":
+        horizon = ceil(total_steps / task.steps_per_epoch)
+    if space.warmup != "none":
+        for frac in (space.warmup_frac.low, space.warmup_frac.high):
+            warmup_steps(frac, horizon)
+    params = [torch.nn.Parameter(p.detach().clone()) for p in task.model(0).parameters()]
+    for family in space.families:
+        defaults = {p.name: p.default for p in family.params if p.when is None}
+        schedule = Schedule(family.name, space.base_lr.high, defaults)
+        schedule.build(optimizer.make(params, lr=1.0), horizon, evals=space.evals)

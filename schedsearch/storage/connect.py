@@ -1,0 +1,84 @@
+"""Open the Optuna storage: SQLite in WAL mode in the run's folder, or any database by URL."""
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import RDBStorage
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from schedsearch.errors import StorageError
+
+_CREATE_ATTEMPTS = 5  # two processes that create the same tables at once: one of them fails
+
+
+class _WalConnection(sqlite3.Connection):
+    """Readers never wait for the writer, and a commit costs no disk flush (it survives a kill)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.execute("PRAGMA busy_timeout = 60000")
+        self.execute("PRAGMA journal_mode = WAL")
+        self.execute("PRAGMA synchronous = NORMAL")
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the URL of a SQLite file."""
+    return f"sqlite:///{path.resolve()}"
+
+
+def masked(url: str) -> str:
+    """Return a URL without its password, for messages and files.
+
+    >>> masked("postgresql://ann:secret@db/studies")
+    'postgresql://ann@db/studies'
+    """
+    try:
+        return make_url(url).set(password=None).render_as_string()
+    except ArgumentError:
+        return url
+
+
+def open_storage(url: str) -> RDBStorage:
+    """Open a storage, and create its tables where they are missing.
+
+    Raises:
+        StorageError: no URL of a database, no driver for it, no answer, or no right to write.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    for attempt in range(1, _CREATE_ATTEMPTS + 1):
+        try:
+            return RDBStorage(url, engine_kwargs={"connect_args": _connect_args(url)})
+        except (ArgumentError, NoSuchModuleError) as error:
+            raise StorageError(f"{masked(url)!r} is no URL of a database ({error})") from error
+        except ImportError as error:
+            raise StorageError(
+                f"no driver for {masked(url)}: {' '.join(str(error).split())[:150]} "
+                "(PostgreSQL: pip install 'schedsearch[postgres]')"
+            ) from error
+        except (SQLAlchemyError, RuntimeError, ValueError, OSError) as error:
+            if attempt == _CREATE_ATTEMPTS or not _may_be_a_race(error):
+                raise StorageError(f"the storage {masked(url)} {_reason(error)}") from error
+            time.sleep(0.2 * attempt)
+    raise AssertionError("unreachable")
+
+
+def _connect_args(url: str) -> dict[str, Any]:
+    backend = make_url(url).get_backend_name()
+    if backend == "sqlite":
+        return {"factory": _WalConnection}
+    return {"connect_timeout": 10} if backend in ("postgresql", "mysql") else {}
+
+
+def _may_be_a_race(error: Exception) -> bool:
+    text = str(error).lower()
+    return "already exists" in text or "unique" in text or "duplicate" in text
+
+
+def _reason(error: Exception) -> str:
+    cause = getattr(error, "orig", None) or error.__cause__ or error
+    text = " ".join(str(cause).split())[:200]
+    return f"does not answer as a database that can be written: {text}"

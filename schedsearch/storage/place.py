@@ -1,0 +1,148 @@
+"""Where a run is: a folder with its own SQLite file, or a storage URL with a name."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optuna.storages import RDBStorage
+
+from schedsearch.errors import RunError, StorageError
+from schedsearch.storage.connect import masked, open_storage, sqlite_url
+from schedsearch.storage.records import PREFIX
+
+DATABASE, BEST, POINTER = "study.db", "best.json", "storage.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run is stored.
+
+    Args:
+        name: the run's name.
+        url: the storage.
+        folder: where its files are written; None when it was found by its URL alone.
+    """
+
+    name: str
+    url: str
+    folder: Path | None
+
+
+def place_run(name: str, runs_dir: Path, url: str | None) -> Place:
+    """Make the folder of a run, and say where it is stored.
+
+    Raises:
+        StorageError: the folder cannot be made or written.
+        RunError: the folder's run is in another storage.
+    """
+    folder = runs_dir / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        text = f"cannot make the run's folder {folder}: {error.strerror}"
+        raise StorageError(f"{text} (name another with --runs-dir)") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StorageError(f"the run's folder {folder} is read-only (see --runs-dir)")
+    pointer = _pointer(folder)
+    if url is None:
+        if pointer is not None:
+            _, stored = pointer
+            raise RunError(f"the run in {folder} is stored in {stored}: say --storage {stored}")
+        return Place(name, sqlite_url(folder / DATABASE), folder)
+    if (folder / DATABASE).exists():
+        raise RunError(f"{folder} holds a run in its own {DATABASE}: leave --storage out")
+    if pointer is not None and pointer[1] != masked(url):
+        raise RunError(f"the run in {folder} is stored in {pointer[1]}, not in {masked(url)}")
+    write_json(folder / POINTER, {"name": name, "storage": masked(url)})
+    return Place(name, url, folder)
+
+
+def find_place(run: str | Path, runs_dir: Path, url: str | None = None) -> Place:
+    """Find a run by its folder, by its name under runs_dir, or by storage URL and name.
+
+    Raises:
+        RunError: there is no run.
+    """
+    if url is not None:
+        folder = runs_dir / Path(run).name
+        return Place(Path(run).name, url, folder if folder.is_dir() else None)
+    for folder in (Path(run), runs_dir / run):
+        if (folder / DATABASE).is_file():
+            return Place(folder.resolve().name, sqlite_url(folder / DATABASE), folder)
+        pointer = _pointer(folder)
+        if pointer is not None:
+            return Place(pointer[0], pointer[1], folder)
+    if Path(run).is_dir():
+        raise RunError(f"{run} is no run: it holds neither {DATABASE} nor {POINTER}")
+    known = ", ".join(sorted(p.name for p in run_folders(runs_dir))) or "none"
+    raise RunError(
+        f"there is no run {str(run)!r}: neither a folder nor a name in {runs_dir} ({known})"
+    )
+
+
+def run_folders(runs_dir: Path) -> list[Path]:
+    """Return the folders under runs_dir that hold a run."""
+    found = (p.parent for pattern in (DATABASE, POINTER) for p in runs_dir.glob(f"*/{pattern}"))
+    return sorted(set(found))
+
+
+def _pointer(folder: Path) -> tuple[str, str] | None:
+    try:
+        data = json.loads((folder / POINTER).read_text())
+        return str(data["name"]), str(data["storage"])
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{folder / POINTER} cannot be read: {error}") from error
+
+
+def study_ids(storage: RDBStorage, name: str) -> dict[str, int]:
+    """Return the Optuna studies that a run owns: study name -> id, its main one first.
+
+    A run may own several: `name` itself, and others under `name/...`.
+    """
+    owned = {}
+    for study in storage.get_all_studies():
+        attrs = storage.get_study_system_attrs(study._study_id)
+        if attrs.get(f"{PREFIX}run") == name:
+            owned[study.study_name] = study._study_id
+    return dict(sorted(owned.items(), key=lambda item: (item[0] != name, item[0])))
+
+
+def open_place(place: Place) -> RDBStorage:
+    """Open the storage of a run that exists.
+
+    Raises:
+        RunError: the storage knows no such run.
+    """
+    storage = open_storage(place.url)
+    if not study_ids(storage, place.name):
+        known = sorted(run_names(storage))
+        raise RunError(
+            f"there is no run {place.name!r} in {masked(place.url)} "
+            f"(there: {', '.join(known) or 'none'})"
+        )
+    return storage
+
+
+def run_names(storage: RDBStorage) -> set[str]:
+    """Return the names of all runs in a storage."""
+    attrs = (storage.get_study_system_attrs(s._study_id) for s in storage.get_all_studies())
+    return {a[f"{PREFIX}run"] for a in attrs if f"{PREFIX}run" in a}
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write a JSON file in one move: a reader sees the old one or the new one, never a half.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,81 @@
+"""What is written beside Optuna's own values, and how it is read back.
+
+Scalars worth a column in the dashboard are user attributes; the schedule, the result and the curve
+are system attributes, which no dashboard table lists. No value is longer than 64 kB.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial
+
+from schedsearch.schedules import Schedule
+from schedsearch.training import Curve
+
+PREFIX = "schedsearch:"
+_ROWS_PER_PIECE = 300  # 6 numbers of at most 26 characters a row: under 48 kB
+
+Result = Mapping[str, Any]
+
+
+def result_of(curve: Curve, target_accuracy: float) -> dict[str, Any]:
+    """Sum a curve up in the scalars that a trial stores."""
+    final = curve.final
+    return {
+        "diverged": curve.diverged,
+        "val_loss": final.val_loss,
+        "val_accuracy": final.val_accuracy,
+        "best_val_loss": curve.best_val_loss,
+        "best_val_accuracy": curve.best_val_accuracy,
+        "train_loss": final.train_loss,
+        "initial_loss": curve.initial_loss,
+        "steps": final.step,
+        "steps_to_target": curve.steps_to(target_accuracy),
+        "target_accuracy": target_accuracy,
+        "seconds": final.seconds,
+    }
+
+
+_DASHBOARD = ("diverged", "val_accuracy", "best_val_accuracy", "steps_to_target", "seconds")
+
+
+def write_schedule(storage: BaseStorage, trial_id: int, schedule: Schedule) -> None:
+    """Store a trial's schedule, before it is trained."""
+    storage.set_trial_system_attr(trial_id, f"{PREFIX}schedule", schedule.to_dict())
+
+
+def write_result(storage: BaseStorage, trial_id: int, curve: Curve, result: Result) -> None:
+    """Store a trial's curve in pieces, then its result."""
+    columns = curve.columns()
+    for piece, first in enumerate(range(0, len(curve.rows), _ROWS_PER_PIECE)):
+        rows = slice(first, first + _ROWS_PER_PIECE)
+        part = {name: values[rows] for name, values in columns.items()}
+        storage.set_trial_system_attr(trial_id, f"{PREFIX}curve:{piece}", part)
+    storage.set_trial_system_attr(trial_id, f"{PREFIX}result", dict(result))
+    for name in _DASHBOARD:
+        if result[name] is not None:
+            storage.set_trial_user_attr(trial_id, name, result[name])
+
+
+def read_schedule(trial: FrozenTrial) -> Schedule | None:
+    """Return a trial's schedule, if it has come to have one."""
+    data = trial.system_attrs.get(f"{PREFIX}schedule")
+    return None if data is None else Schedule.from_dict(data)
+
+
+def read_result(trial: FrozenTrial) -> Result:
+    """Return a trial's result; empty while it has none."""
+    result: Result = trial.system_attrs.get(f"{PREFIX}result", {})
+    return result
+
+
+def read_columns(trial: FrozenTrial) -> dict[str, list[Any]]:
+    """Return a trial's curve as columns; empty while it has none."""
+    columns: dict[str, list[Any]] = {}
+    piece = 0
+    while (part := trial.system_attrs.get(f"{PREFIX}curve:{piece}")) is not None:
+        for name, values in part.items():
+            columns.setdefault(name, []).extend(values)
+        piece += 1
+    return columns

@@ -1,0 +1,76 @@
+"""fashion_mnist: 70,000 pictures of clothes, 28x28 pixels, read by torchvision.
+
+Xiao et al. 2017, https://arxiv.org/abs/1708.07747.
+"""
+
+import gzip
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from torchvision.datasets import FashionMNIST
+
+from schedsearch.errors import DataError
+from schedsearch.tasks.models import Cnn, mlp
+from schedsearch.tasks.task import Data, Split, TaskSource
+
+_VALIDATION = 10_000  # of the 60,000 training pictures
+_DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # the package dataset-fashion-mnist
+_FILES = tuple(
+    f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
+)
+
+
+def _unpack(raw: Path) -> None:
+    """Unpack the four files into raw, from there or from Debian's folder, each in one move."""
+    for name in _FILES:
+        packed = [f for f in (raw / f"{name}.gz", _DEBIAN / f"{name}.gz") if f.exists()]
+        if packed and not (raw / name).exists():
+            raw.mkdir(parents=True, exist_ok=True)
+            part = raw / f"{name}.{os.getpid()}"
+            with gzip.open(packed[0]) as source, part.open("wb") as target:
+                shutil.copyfileobj(source, target)
+            part.replace(raw / name)
+
+
+def _pictures(root: Path, train: bool) -> FashionMNIST:
+    """Read one of the two sets; torchvision downloads it where there is a network."""
+    raw = root / "FashionMNIST" / "raw"
+    try:
+        _unpack(raw)
+        return FashionMNIST(str(root), train=train, download=True)
+    except (OSError, EOFError, RuntimeError, ValueError, AssertionError) as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise DataError(
+            f"no usable Fashion-MNIST in {root.resolve()}, and none could be fetched ({reason}). "
+            f"Put its four *-ubyte.gz files into {raw} (Debian: apt install dataset-fashion-mnist),"
+            " or say where FashionMNIST/raw is: `data` in the study file, or SCHEDSEARCH_DATA"
+        ) from error
+
+
+def _load(folder: Path | None) -> Data:
+    root = folder or Path(os.environ.get("SCHEDSEARCH_DATA", "data"))
+    train, test = _pictures(root, True), _pictures(root, False)
+    order = torch.randperm(len(train.targets), generator=torch.Generator().manual_seed(0))
+    rows, held_out = order[:-_VALIDATION], order[-_VALIDATION:]
+    pixels = train.data[rows].float() / 255
+    mean, std = pixels.mean(), pixels.std()
+
+    def split(images: torch.Tensor, targets: torch.Tensor) -> Split:
+        return Split(((images.float() / 255 - mean) / std).unsqueeze(1), targets.long())
+
+    return Data(
+        split(train.data[rows], train.targets[rows]),
+        split(train.data[held_out], train.targets[held_out]),
+        split(test.data, test.targets),
+    )
+
+
+FASHION_MNIST = TaskSource(
+    name="fashion_mnist",
+    about="70,000 pictures of clothes, 28x28 (50,000 train, 10,000 validation, 10,000 test)",
+    models={"mlp": lambda: mlp(784, 128, 10), "cnn": lambda: Cnn(28, 10)},
+    load=_load,
+    target_accuracy=0.87,
+)

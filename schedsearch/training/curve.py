@@ -1,0 +1,87 @@
+"""Curve: what one training run recorded, an evaluation at a time."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+COLUMNS = ("step", "lr", "train_loss", "val_loss", "val_accuracy", "seconds")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One row of a curve.
+
+    Args:
+        step: optimizer steps done.
+        lr: the learning rate of the last of them.
+        train_loss: mean training loss of the steps since the evaluation before.
+        val_loss: mean loss on the validation split.
+        val_accuracy: accuracy on the validation split, in [0, 1].
+        seconds: time spent training so far, validation left out.
+    """
+
+    step: int
+    lr: float
+    train_loss: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+
+    @property
+    def finite(self) -> bool:
+        """Whether both losses are finite numbers."""
+        return math.isfinite(self.train_loss) and math.isfinite(self.val_loss)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What one run recorded.
+
+    Args:
+        rows: the evaluations, in order of their steps.
+        initial_loss: validation loss before the first step.
+        diverged: whether it was stopped because its loss was not finite, or far above its start.
+        stopped: whether the caller stopped it (pruned).
+    """
+
+    rows: tuple[Evaluation, ...]
+    initial_loss: float
+    diverged: bool = False
+    stopped: bool = False
+
+    @property
+    def final(self) -> Evaluation:
+        """The last evaluation."""
+        return self.rows[-1]
+
+    @property
+    def best_val_loss(self) -> float:
+        """The lowest finite validation loss (not a number when there is none)."""
+        return min((r.val_loss for r in self.rows if math.isfinite(r.val_loss)), default=math.nan)
+
+    @property
+    def best_val_accuracy(self) -> float:
+        """The highest validation accuracy."""
+        return max(r.val_accuracy for r in self.rows)
+
+    def steps_to(self, accuracy: float) -> int | None:
+        """Give the first evaluated step that reached a validation accuracy; None if none did."""
+        return next((r.step for r in self.rows if r.val_accuracy >= accuracy), None)
+
+    def columns(self) -> dict[str, list[Any]]:
+        """Return the rows as columns, in the order of COLUMNS."""
+        return {name: [getattr(row, name) for row in self.rows] for name in COLUMNS}
+
+    @staticmethod
+    def rows_of(columns: Mapping[str, Sequence[Any]]) -> tuple[Evaluation, ...]:
+        """Make rows of columns again.
+
+        >>> from dataclasses import asdict
+        >>> row = Evaluation(10, 0.1, 0.5, 0.6, 0.9, 1.0)
+        >>> Curve.rows_of({name: [value] for name, value in asdict(row).items()}) == (row,)
+        True
+        """
+        return tuple(
+            Evaluation(*values) for values in zip(*(columns[c] for c in COLUMNS), strict=True)
+        )

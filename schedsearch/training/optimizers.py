@@ -1,0 +1,71 @@
+"""Any optimizer of torch.optim by its name, or one of the user's by its import path."""
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from schedsearch.errors import ConfigError, unknown
+
+_UNFIT = ("LBFGS", "SparseAdam")  # wants a closure; wants sparse gradients
+
+
+def optimizer_names() -> list[str]:
+    """Return the names of torch's optimizers that a study can name."""
+    classes = (n for n in torch.optim.__all__ if isinstance(getattr(torch.optim, n), type))
+    return sorted(n for n in classes if n not in (*_UNFIT, "Optimizer"))
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """An optimizer by name, with its arguments but for the learning rate.
+
+    Raises:
+        ConfigError: an unknown name, or `lr` among the arguments.
+
+    >>> spec = OptimizerSpec("SGD", {"momentum": 0.9})
+    >>> spec.make([nn.Parameter(torch.zeros(1))], lr=0.1).defaults["momentum"]
+    0.9
+    """
+
+    name: str = "SGD"
+    args: Mapping[str, Any] = field(default_factory=lambda: {"momentum": 0.9})
+
+    def __post_init__(self) -> None:
+        if "lr" in self.args:
+            raise ConfigError("optimizer_args must not hold lr: the schedule's base_lr is the rate")
+        self.torch_class()
+
+    def torch_class(self) -> type[torch.optim.Optimizer]:
+        """Return the class that the name means."""
+        module_name, colon, attribute = self.name.partition(":")
+        if colon:
+            try:
+                found = getattr(importlib.import_module(module_name), attribute, None)
+            except ImportError as error:
+                text = f"optimizer {self.name!r}: cannot import {module_name}: {error}"
+                raise ConfigError(text) from error
+        elif self.name in optimizer_names():
+            found = getattr(torch.optim, self.name)
+        else:
+            raise ConfigError(unknown("optimizer", self.name, optimizer_names()))
+        if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
+            raise ConfigError(f"optimizer {self.name!r} is no class of torch optimizers")
+        return found
+
+    def make(self, params: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+        """Make the optimizer.
+
+        Raises:
+            ConfigError: arguments that it does not take.
+        """
+        make: Any = self.torch_class()
+        args = {k: tuple(v) if isinstance(v, list) else v for k, v in self.args.items()}
+        try:
+            optimizer: torch.optim.Optimizer = make(params, lr=lr, **args)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"optimizer {self.name} with {dict(self.args)}: {error}") from error
+        return optimizer
