@@ -23,7 +23,7 @@ from schedsearch.search.plan import Plan, make_plan
 from schedsearch.search.score import score_on_test
 from schedsearch.search.study import Clock, open_study, search
 from schedsearch.storage.connect import open_storage
-from schedsearch.storage.place import BEST, place_run
+from schedsearch.storage.place import BEST, LOCK, place_run
 from schedsearch.training import train
 
 
@@ -66,7 +66,7 @@ def run_study(
         plan = make_plan(config, device)
         place = place_run(config.name, Path(runs_dir), storage)
         folder = Path(runs_dir) / config.name
-        with FileLock(folder / ".lock"):  # two processes at once can't create the same tables
+        with FileLock(folder / LOCK):  # two processes at once can't create the same tables
             database = open_storage(place.url)
             optuna_study = open_study(database, place, plan)
         with _terminated_as_interrupted():

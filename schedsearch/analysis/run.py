@@ -15,7 +15,16 @@ from schedsearch.config import StudyConfig
 from schedsearch.errors import RunError
 from schedsearch.schedules import Schedule
 from schedsearch.storage.best import best_trial
-from schedsearch.storage.place import Place, find_place, open_place, study_ids
+from schedsearch.storage.place import (
+    BEST,
+    DATABASE,
+    LOCK,
+    POINTER,
+    Place,
+    find_place,
+    open_place,
+    study_ids,
+)
 from schedsearch.storage.records import PREFIX, Result, read_result, read_schedule
 
 
@@ -111,3 +120,11 @@ def delete_run(run: Run) -> None:
     """Delete all that a run stored, and its folder's files that schedsearch wrote."""
     for name in study_ids(run.storage, run.name):
         optuna.delete_study(study_name=name, storage=run.storage)
+    folder = run.place.folder
+    if folder is not None:
+        run.storage.engine.dispose()
+        database = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
+        for file in (*database, BEST, POINTER, LOCK):
+            (folder / file).unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()

@@ -107,11 +107,12 @@ def trials(
 
     Example:  schedsearch trials runs/digits --format csv -o trials.csv
     """
-    from schedsearch.outputs.tables import write_frame
+    from schedsearch.outputs.tables import short_params, write_frame
 
     frame = opened(run, runs_dir, storage).trials()
     if form is Format.table:  # what fits beside each other on a screen
         frame = frame.drop(columns=["study", "owner", "started", "ended", "schedule", "train_loss"])
+        frame["params"] = [short_params(text) for text in frame["params"]]
     write_frame(frame, form.value, output)
 
 
@@ -148,11 +149,12 @@ def delete(
     from schedsearch.storage.connect import masked
 
     it = opened(run, runs_dir, storage)
-    count = len(it.trials())
+    states = it.trials()["state"]
     where = it.place.folder or masked(it.place.url)
     if not yes:
-        typer.confirm(
-            f"Delete the run {it.name!r} with its {count} trials from {where}?", abort=True
-        )
+        running = int((states == "running").sum())
+        now = f", {running} of them being trained" if running else ""
+        question = f"Delete the run {it.name!r} with its {len(states)} trials{now} from {where}?"
+        typer.confirm(question, abort=True)
     delete_run(it)
-    typer.echo(f"deleted {it.name} ({count} trials)")
+    typer.echo(f"deleted {it.name} ({len(states)} trials)")

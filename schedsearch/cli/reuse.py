@@ -8,19 +8,18 @@ import typer
 from schedsearch.cli.options import RUNS_DIR, RunArgument, RunsDir, Storage, opened
 
 
-def families() -> None:
+def families(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="As a Markdown table, as in the README.")
+    ] = False,
+) -> None:
     """List the families with their parameters and the ranges searched by default.
 
     Example:  schedsearch families
     """
-    from schedsearch.schedules import DEFAULT_FAMILIES, FAMILIES
+    from schedsearch.outputs.family_table import as_markdown, as_text
 
-    for family in FAMILIES:
-        mark = "  [in the default search]" if family.name in DEFAULT_FAMILIES else ""
-        typer.echo(f"{family.name}{mark}\n    {family.about}")
-        for param in family.params:
-            when = f"  (when {param.when[0]} is {param.when[1]})" if param.when else ""
-            typer.echo(f"    {param.name:<16} {param.describe()}{when}")
+    typer.echo(as_markdown() if markdown else as_text(), nl=False)
 
 
 def tasks() -> None:

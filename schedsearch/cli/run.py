@@ -1,5 +1,6 @@
 """`schedsearch run`: launch a study, or go on with it."""
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -92,17 +93,17 @@ def _print_plan(plan: "Plan", runs_dir: Path, storage: str | None) -> None:
 
 
 def _print_outcome(outcome: "Outcome") -> None:
-    from schedsearch.outputs.tables import render
+    from schedsearch.outputs.tables import render, short_params
 
     run, best, clock = outcome.run, outcome.run.best, outcome.clock
     typer.echo(f"\nBest trial of each family ({run.name}):")
     typer.echo(render(run.leaderboard()))
     schedule = best.schedule
-    params = ", ".join(f"{k}={_short(v)}" for k, v in schedule.params.items())
-    warm = f", warm-up {schedule.warmup.frac:.3g}" if schedule.warmup else ""
+    params = short_params(json.dumps(schedule.to_dict()["params"]))
+    warm = f" warm-up={schedule.warmup.frac:.3g}" if schedule.warmup else ""
     typer.echo(
-        f"\nBest so far, not confirmed on fresh seeds: {schedule.family}({params}), "
-        f"base_lr={schedule.base_lr:.4g}{warm}"
+        f"\nBest, not confirmed on fresh seeds: {schedule.family} with base_lr="
+        f"{schedule.base_lr:.4g} {params}{warm}"
     )
     if outcome.test["test_accuracy"] is not None:
         accuracy = outcome.test["test_accuracy"]
@@ -114,10 +115,8 @@ def _print_outcome(outcome: "Outcome") -> None:
             f"{(clock.sampling + clock.storing) / n * 1000:.0f} ms a trial "
             f"({clock.sampling / n * 1000:.0f} sampling, {clock.storing / n * 1000:.0f} storing)"
         )
-    typer.echo(f"Reuse it:  schedsearch.load_schedule({str(outcome.best_path)!r})")
-
-
-def _short(value: object) -> str:
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_short, value)) + "]"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    typer.echo(f"Written to {outcome.best_path}. Reuse it in your own training:")
+    typer.echo(
+        f"    scheduler = schedsearch.load_schedule({str(outcome.best_path)!r})"
+        ".build(optimizer, total_steps=...)"
+    )

@@ -1,9 +1,10 @@
 """Frames as text: a table for eyes, CSV and Parquet for programs."""
 
 import io
+import json
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -13,14 +14,20 @@ Format = Literal["table", "csv", "parquet"]
 
 
 def render(frame: pd.DataFrame) -> str:
-    """Return a frame as a plain table, with few digits and blanks for what is missing."""
-    shown = frame.copy()
-    for name in shown.columns:
-        if pd.api.types.is_float_dtype(shown[name]):
-            shown[name] = [("" if pd.isna(v) else f"{v:.4g}") for v in shown[name]]
-        else:
-            shown[name] = ["" if pd.isna(v) else str(v) for v in shown[name]]
-    return shown.to_string(index=False)
+    """Return a frame as a plain table: few digits, blanks for what is missing, text to the left."""
+    columns = []
+    for name in frame.columns:
+        cells = [_cell(value) for value in frame[name]]
+        width = max(map(len, [name, *cells]))
+        numeric = pd.api.types.is_numeric_dtype(frame[name])
+        columns.append([c.rjust(width) if numeric else c.ljust(width) for c in [name, *cells]])
+    return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
+
+
+def _cell(value: Any) -> str:
+    if pd.isna(value):
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def write_frame(frame: pd.DataFrame, form: Format, path: Path | None) -> None:
@@ -44,3 +51,20 @@ def write_frame(frame: pd.DataFrame, form: Format, path: Path | None) -> None:
         path.write_bytes(content)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def short_params(text: str | None) -> str:
+    """Shorten parameters in JSON for a table.
+
+    >>> short_params('{"milestones": [0.51234567, 0.75], "gamma": 0.1}')
+    'milestones=[0.512, 0.75] gamma=0.1'
+    """
+    if text is None or pd.isna(text):
+        return ""
+    return " ".join(f"{name}={_short(value)}" for name, value in json.loads(text).items())
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_short, value)) + "]"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

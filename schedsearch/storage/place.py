@@ -12,7 +12,7 @@ from schedsearch.errors import RunError, StorageError
 from schedsearch.storage.connect import masked, open_storage, sqlite_url
 from schedsearch.storage.records import PREFIX
 
-DATABASE, BEST, POINTER = "study.db", "best.json", "storage.json"
+DATABASE, BEST, POINTER, LOCK = "study.db", "best.json", "storage.json", ".lock"
 
 
 @dataclass(frozen=True)
