@@ -206,10 +206,14 @@ class Schedule:
             raise ScheduleError(f"{self.family} reacts to a metric: trace() needs metrics=")
         if metrics is not None and not self.reacts_to_metric:
             raise ScheduleError(f"{self.family} reacts to no metric: leave metrics= out")
-        evals = evals or (len(metrics) if metrics is not None else self.evals)
-        due = dict(zip(evaluation_steps(total_steps, evals), metrics or (), strict=False))
-        if metrics is not None and len(metrics) != evals:
-            raise ScheduleError(f"trace() needs {evals} metrics, one an evaluation: {len(metrics)}")
+        due: dict[int, float] = {}
+        if metrics is not None:
+            evals = evals or len(metrics)
+            if len(metrics) != evals:
+                raise ScheduleError(
+                    f"trace() needs {evals} metrics, one an evaluation, not {len(metrics)}"
+                )
+            due = dict(zip(evaluation_steps(total_steps, evals), metrics, strict=True))
         optimizer = lead_optimizer(self.base_lr)
         scheduler = self.build(optimizer, total_steps, evals=evals)
         optimizer.step()  # torch warns of schedulers that are stepped before their optimizer

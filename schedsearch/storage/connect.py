@@ -7,7 +7,7 @@ from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from schedsearch.errors import StorageError
@@ -37,9 +37,18 @@ def masked(url: str) -> str:
     'postgresql://ann@db/studies'
     """
     try:
-        return make_url(url).set(password=None).render_as_string()
+        known = make_url(url)
     except ArgumentError:
         return url
+    return URL.create(
+        known.drivername,
+        known.username,
+        None,
+        known.host,
+        known.port,
+        known.database,
+        known.query,
+    ).render_as_string()
 
 
 def open_storage(url: str) -> RDBStorage:
