@@ -66,11 +66,12 @@ def run_study(
         plan = make_plan(config, device)
         place = place_run(config.name, Path(runs_dir), storage)
         folder = Path(runs_dir) / config.name
-        with FileLock(folder / LOCK):  # two processes at once can't create the same tables
+        lock = FileLock(folder / LOCK)
+        with lock:  # two processes at once can't create the same tables
             database = open_storage(place.url)
             optuna_study = open_study(database, place, plan)
         with _terminated_as_interrupted():
-            clock = search(optuna_study, plan, on_event)
+            clock = search(optuna_study, plan, lock, on_event)
             run = Run(place, database)
             best = _best(run)
             test = score_on_test(optuna_study, database, plan, best.trial, best.schedule)

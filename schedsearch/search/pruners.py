@@ -1,5 +1,6 @@
 """Optuna's pruners by name; their resource is the optimizer steps that a trial has done."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +29,9 @@ def make_pruner(name: str, args: Mapping[str, Any]) -> BasePruner:
     if name not in pruner_names():
         raise ConfigError(unknown("pruner", name, pruner_names()))
     try:
-        pruner: BasePruner = getattr(optuna.pruners, name)(**args)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            pruner: BasePruner = getattr(optuna.pruners, name)(**args)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"pruner {name} with {dict(args)}: {error}") from error
     return pruner

@@ -63,7 +63,7 @@ SAMPLERS: Mapping[str, SamplerFactory] = {
 READ_COMPLETE_ONLY = ("GP", "CMA-ES")
 
 
-def make_sampler(name: str, args: Mapping[str, Any], study_seed: int) -> BaseSampler:
+def make_sampler(name: str, args: Mapping[str, Any], study_seed: int) -> "SeededByTrial":
     """Make a sampler by name.
 
     Raises:
@@ -73,32 +73,37 @@ def make_sampler(name: str, args: Mapping[str, Any], study_seed: int) -> BaseSam
         raise ConfigError(unknown("sampler", name, SAMPLERS))
     if "seed" in args:
         raise ConfigError("sampler_args must not hold seed: the study's seed decides")
-    sampler = _SeededByTrial(SAMPLERS[name], args, study_seed)
+    sampler = SeededByTrial(name, args, study_seed)
     try:
-        sampler.reseed(0)
+        sampler.prepare(0)
     except (TypeError, ValueError, ImportError) as error:
         raise ConfigError(f"sampler {name} with {dict(args)}: {error}") from error
     return sampler
 
 
-class _SeededByTrial(BaseSampler):
-    """Hand each trial to a sampler whose seed follows from the trial's number."""
+class SeededByTrial(BaseSampler):
+    """Sample each trial with a sampler whose seed follows from the trial's number."""
 
-    def __init__(self, make: SamplerFactory, args: Mapping[str, Any], study_seed: int) -> None:
-        self._make = make
+    def __init__(self, name: str, args: Mapping[str, Any], study_seed: int) -> None:
+        self._make = SAMPLERS[name]
         self._args = args
         self._study_seed = study_seed
+        self._prepared: int | None = None
         self._sampler: BaseSampler = RandomSampler()
 
-    def reseed(self, number: int) -> None:
+    def prepare(self, number: int, salt: str = "") -> None:
+        """Make the sampler of the next trial; the salt sets one process's draws apart."""
         seed = derive_seed(self._study_seed, "sampler")
-        trial_seed = derive_seed(self._study_seed, "sampler", number)
+        trial_seed = derive_seed(self._study_seed, "sampler", number, salt)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self._sampler = self._make(seed, trial_seed, self._args)
+        self._prepared = number
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        self.reseed(trial.number)
+        if self._prepared is None:
+            self.prepare(trial.number)
+        self._prepared = None
         self._sampler.before_trial(study, trial)
 
     def infer_relative_search_space(

@@ -1,8 +1,8 @@
 """The search: ask a batch of trials, train them, tell what came out; resume where it stopped."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,22 +10,20 @@ import optuna
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from schedsearch.errors import RunError
-from schedsearch.schedules import Schedule, suggest_schedule
+from schedsearch.search.asking import FINISHED, Asked, Asker
 from schedsearch.search.events import Event, Note, OnEvent, Started, Trained
 from schedsearch.search.plan import Plan
 from schedsearch.search.pruners import make_pruner
 from schedsearch.search.samplers import READ_COMPLETE_ONLY, make_sampler
-from schedsearch.storage.best import best_trial
-from schedsearch.storage.owners import Leases, abandoned, release
+from schedsearch.storage.best import Objective, best_trial, better
+from schedsearch.storage.owners import Leases
 from schedsearch.storage.place import Place
 from schedsearch.storage.provenance import provenance
-from schedsearch.storage.records import PREFIX, read_result, result_of, write_result, write_schedule
+from schedsearch.storage.records import PREFIX, read_result, read_schedule, result_of, write_result
 from schedsearch.training import Curve, Evaluation, train
-
-_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @dataclass
@@ -129,55 +127,62 @@ def _compare(storage: RDBStorage, study: Study, plan: Plan) -> None:
         )
 
 
-def search(study: Study, plan: Plan, on_event: OnEvent) -> Clock:
-    """Train trials until the run has its total of finished ones (or others train the last)."""
-    storage, clock = study._storage, Clock()
-    finished = sum(t.state in _FINISHED for t in study.get_trials(deepcopy=False))
+def search(
+    study: Study, plan: Plan, lock: AbstractContextManager[object], on_event: OnEvent
+) -> Clock:
+    """Train trials until the run has its total of finished ones (or others train the last).
+
+    Args:
+        study: the run's study.
+        plan: what it does.
+        lock: held while a batch is asked; processes on this machine share it.
+        on_event: told of each trial.
+    """
+    clock = Clock()
+    finished = sum(t.state in FINISHED for t in study.get_trials(deepcopy=False))
     on_event(Started(study.study_name, finished, plan.config.trials))
-    with Leases(storage) as leases:
+    with Leases(study._storage) as leases:
+        asker = Asker(study, plan, leases, lock)
         while True:
             with clock.measure("sampling"):
-                _reclaim(study, on_event)
-                batch = _ask(study, plan, leases)
+                batch, left = asker.ask()
+            for number in left:
+                on_event(Note(f"trial {number} was left by a process that ended: trained again"))
             if not batch:
                 break
-            _Batch(study, plan, leases, clock, on_event, batch).train()
+            standing = Standing.of(asker.trials, plan.config.search.objective)
+            _Batch(study, plan, leases, clock, on_event, batch, standing).train()
     running = [t for t in study.get_trials(deepcopy=False) if t.state == TrialState.RUNNING]
     if running:
         on_event(Note(f"{len(running)} trials are still being trained by other processes"))
     return clock
 
 
-def _reclaim(study: Study, on_event: OnEvent) -> None:
-    """Put trials whose owner died back into the queue, under their own number."""
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if abandoned(trial) and abandoned(study._storage.get_trial(trial._trial_id)):
-            release(study._storage, trial._trial_id)
-            on_event(Note(f"trial {trial.number} was left by a process that ended: trained again"))
+@dataclass
+class Standing:
+    """How far a run is, as far as this process knows: all that is told of it with each trial."""
 
+    finished: int
+    best_value: float | None
+    best_family: str | None
 
-def _ask(study: Study, plan: Plan, leases: Leases) -> list[tuple[Trial, Schedule]]:
-    """Ask for a batch of trials, and let each sample its schedule."""
-    total = plan.config.trials
-    taken = (*_FINISHED, TrialState.RUNNING)
-    room = total - sum(t.state in taken for t in study.get_trials(deepcopy=False))
-    batch: list[tuple[Trial, Schedule]] = []
-    for _ in range(min(room, plan.config.search.batch)):
-        trial = study.ask()
-        leases.take(trial._trial_id, trial.user_attrs)
-        if _earlier(study, trial.number) >= total:  # another process asked at the same moment
-            leases.drop(trial._trial_id)
-            release(study._storage, trial._trial_id)
-            break
-        schedule = suggest_schedule(trial, plan.space)
-        write_schedule(study._storage, trial._trial_id, schedule)
-        batch.append((trial, schedule))
-    return batch
+    @staticmethod
+    def of(trials: Sequence[FrozenTrial], objective: Objective) -> "Standing":
+        """Sum up a study's trials."""
+        finished = sum(t.state in FINISHED for t in trials)
+        best = best_trial(trials, objective)
+        schedule = None if best is None else read_schedule(best)
+        if best is None or schedule is None:
+            return Standing(finished, None, None)
+        return Standing(finished, read_result(best)[objective], schedule.family)
 
-
-def _earlier(study: Study, number: int) -> int:
-    trials = study.get_trials(deepcopy=False)
-    return sum(t.number < number and t.state != TrialState.FAIL for t in trials)
+    def add(self, family: str, value: float | None, objective: Objective) -> None:
+        """Add a trial that has ended; a value of None is not compared (pruned, diverged)."""
+        self.finished += 1
+        if value is None:
+            return
+        if self.best_value is None or better(value, self.best_value, objective):
+            self.best_value, self.best_family = value, family
 
 
 @dataclass
@@ -189,14 +194,15 @@ class _Batch:
     leases: Leases
     clock: Clock
     on_event: OnEvent
-    trials: list[tuple[Trial, Schedule]]
+    trials: list[Asked]
+    standing: Standing
 
     def train(self) -> None:
         prunes = self.plan.config.search.pruner != "none"
         with self.clock.around_training():
             train(
                 self.plan.task,
-                [schedule for _, schedule in self.trials],
+                [asked.schedule for asked in self.trials],
                 total_steps=self.plan.total_steps,
                 seed=self.plan.seed,
                 eval_steps=self.plan.eval_steps,
@@ -208,34 +214,36 @@ class _Batch:
 
     def _report(self, index: int, row: Evaluation) -> bool:
         """Report a value at its step; True when the pruner wants the trial to stop."""
-        trial, _ = self.trials[index]
+        trial_id, storage = self.trials[index].trial_id, self.study._storage
         with self.clock.measure("storing"):
-            trial.report(getattr(row, self.plan.config.search.objective), step=row.step)
-            return row.step < self.plan.total_steps and trial.should_prune()
+            value = getattr(row, self.plan.config.search.objective)
+            storage.set_trial_intermediate_value(trial_id, row.step, value)
+            if row.step == self.plan.total_steps:
+                return False
+            return self.study.pruner.prune(self.study, storage.get_trial(trial_id))
 
     def _end(self, index: int, curve: Curve) -> None:
         with self.clock.measure("storing"):
-            self._store(index, curve)
+            self._store(self.trials[index], curve)
 
-    def _store(self, index: int, curve: Curve) -> None:
-        trial, schedule = self.trials[index]
+    def _store(self, asked: Asked, curve: Curve) -> None:
         storage, objective = self.study._storage, self.plan.config.search.objective
         result = result_of(curve, self.plan.task.target_accuracy)
         try:
-            write_result(storage, trial._trial_id, curve, result)
+            write_result(storage, asked.trial_id, curve, result)
             if not (curve.diverged or curve.stopped):
-                self.study.tell(trial, result[objective])
+                self.study.tell(asked.number, result[objective])
             elif curve.diverged and self.plan.config.search.sampler in READ_COMPLETE_ONLY:
-                self.study.tell(trial, self._penalty(curve))
+                self.study.tell(asked.number, self._penalty(curve))
             else:
-                self.study.tell(trial, state=TrialState.PRUNED)
+                self.study.tell(asked.number, state=TrialState.PRUNED)
         except (UpdateFinishedTrialError, ValueError) as error:
-            self.on_event(Note(f"trial {trial.number} was finished elsewhere ({error})"))
+            self.on_event(Note(f"trial {asked.number} was finished elsewhere ({error})"))
+            return
         finally:
-            self.leases.drop(trial._trial_id)
+            self.leases.drop(asked.trial_id)
         self.clock.trials += 1
-        state = "diverged" if curve.diverged else "pruned" if curve.stopped else "finished"
-        self.on_event(self._event(trial.number, state, schedule.family, curve, result[objective]))
+        self.on_event(self._event(asked, curve, result[objective]))
 
     def _penalty(self, curve: Curve) -> float:
         """Give the bound that no other trial's value is beyond."""
@@ -243,22 +251,19 @@ class _Batch:
             return 0.0
         return self.plan.config.training.diverge_factor * curve.initial_loss
 
-    def _event(self, number: int, state: str, family: str, curve: Curve, value: float) -> Event:
-        trials = self.study.get_trials(deepcopy=False)
-        objective = self.plan.config.search.objective
-        best = best_trial(trials, objective)
+    def _event(self, asked: Asked, curve: Curve, value: float) -> Event:
+        state = "diverged" if curve.diverged else "pruned" if curve.stopped else "finished"
+        comparable = value if state == "finished" else None
+        family, objective = asked.schedule.family, self.plan.config.search.objective
+        self.standing.add(family, comparable, objective)
         return Trained(
-            trial=number,
+            trial=asked.number,
             state=state,
             family=family,
             value=value,
-            finished=sum(t.state in _FINISHED for t in trials),
+            finished=self.standing.finished,
             total=self.plan.config.trials,
-            best_value=None if best is None else read_result(best)[objective],
-            best_family=None if best is None else _family(best),
+            best_value=self.standing.best_value,
+            best_family=self.standing.best_family,
             seconds=curve.final.seconds,
         )
-
-
-def _family(trial: FrozenTrial) -> str:
-    return str(trial.system_attrs[f"{PREFIX}schedule"]["family"])

@@ -55,7 +55,7 @@ def abandoned(trial: FrozenTrial, now: float | None = None) -> bool:
     """
     now = time.time() if now is None else now
     owner = trial.user_attrs.get(OWNER)
-    if owner is None:  # created, but its owner died (or has not come to) put a name on it
+    if owner is None:  # taken from the queue, and its owner died before it put its name there
         started = trial.datetime_start
         return started is None or now - started.timestamp() > LEASE_SECONDS
     if owner.rsplit(":", 2)[0] == machine():
@@ -97,14 +97,21 @@ class Leases:
                 if self._storage.get_trial(trial_id).user_attrs.get(OWNER) == self._owner:
                     release(self._storage, trial_id)
 
-    def take(self, trial_id: int, user_attrs: Mapping[str, Any]) -> None:
-        """Put this process's name on a trial that it has just been handed."""
+    def first_attrs(self) -> dict[str, Any]:
+        """Return the attributes that a new trial of this process is created with."""
+        return {OWNER: self._owner, LEASE: time.time() + self._seconds, ATTEMPT: 1}
+
+    def hold(self, trial_id: int) -> None:
+        """Renew a trial's lease from now on."""
         with self._lock:
             self._held.add(trial_id)
-        self._storage.set_trial_user_attr(trial_id, OWNER, self._owner)
-        self._storage.set_trial_user_attr(trial_id, LEASE, time.time() + self._seconds)
-        attempt = int(user_attrs.get(ATTEMPT, 0)) + 1
-        self._storage.set_trial_user_attr(trial_id, ATTEMPT, attempt)
+
+    def take(self, trial_id: int, user_attrs: Mapping[str, Any]) -> None:
+        """Put this process's name on a trial that waited."""
+        attrs = self.first_attrs() | {ATTEMPT: int(user_attrs.get(ATTEMPT, 0)) + 1}
+        for name, value in attrs.items():
+            self._storage.set_trial_user_attr(trial_id, name, value)
+        self.hold(trial_id)
 
     def drop(self, trial_id: int) -> None:
         """Let go of a trial that is finished, or given back."""

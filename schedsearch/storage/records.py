@@ -14,6 +14,7 @@ from schedsearch.schedules import Schedule
 from schedsearch.training import Curve
 
 PREFIX = "schedsearch:"
+SCHEDULE = f"{PREFIX}schedule"
 _ROWS_PER_PIECE = 300  # 6 numbers of at most 26 characters a row: under 48 kB
 
 Result = Mapping[str, Any]
@@ -37,12 +38,8 @@ def result_of(curve: Curve, target_accuracy: float) -> dict[str, Any]:
     }
 
 
-_DASHBOARD = ("diverged", "val_accuracy", "best_val_accuracy", "steps_to_target", "seconds")
-
-
-def write_schedule(storage: BaseStorage, trial_id: int, schedule: Schedule) -> None:
-    """Store a trial's schedule, before it is trained."""
-    storage.set_trial_system_attr(trial_id, f"{PREFIX}schedule", schedule.to_dict())
+# what the dashboard has a column for, beside the value and the parameters
+_DASHBOARD = ("diverged", "val_accuracy", "steps_to_target", "seconds")
 
 
 def write_result(storage: BaseStorage, trial_id: int, curve: Curve, result: Result) -> None:
@@ -60,7 +57,7 @@ def write_result(storage: BaseStorage, trial_id: int, curve: Curve, result: Resu
 
 def read_schedule(trial: FrozenTrial) -> Schedule | None:
     """Return a trial's schedule, if it has come to have one."""
-    data = trial.system_attrs.get(f"{PREFIX}schedule")
+    data = trial.system_attrs.get(SCHEDULE)
     return None if data is None else Schedule.from_dict(data)
 
 
