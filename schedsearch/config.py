@@ -33,8 +33,12 @@ class Training(_Table):
     """When the scheduler steps."""
     diverge_factor: Annotated[float, Field(gt=1)] = 3.0
     """A validation loss so many times that of the untrained model ends a run as diverged."""
-    threads: Annotated[int, Field(ge=0)] = 1
-    """Intra-op threads on the CPU; 0 leaves torch's own choice."""
+    engine: Literal["auto", "reference", "fused"] = "auto"
+    """One run at a time, or many at once; "auto" measures which is faster here."""
+    stack: Annotated[int, Field(ge=0)] = 0
+    """How many runs the fused engine trains at once; 0: measured."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """Intra-op threads on the CPU; 0: measured."""
 
     @property
     def optimizer_arguments(self) -> dict[str, Any]:
@@ -113,7 +117,9 @@ class StudyConfig(_Table):
 
     def identity(self) -> dict[str, Any]:
         """Return, by dotted name, what may not change while a run goes on."""
-        training = self.training.model_dump(exclude={"threads", "optimizer_args"})
+        training = self.training.model_dump(
+            exclude={"engine", "stack", "threads", "optimizer_args"}
+        )
         flat: dict[str, Any] = {
             "task": self.task,
             "model": self.model,

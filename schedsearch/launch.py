@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock
+from optuna.study import Study
 
 from schedsearch.analysis import Best, Run
 from schedsearch.config import StudyConfig, load_config
@@ -18,13 +18,15 @@ from schedsearch.errors import RunError
 from schedsearch.horizon import evaluation_steps
 from schedsearch.outputs.export import export_best
 from schedsearch.schedules import Schedule
+from schedsearch.search.asking import FINISHED
 from schedsearch.search.events import Event, Note, OnEvent
 from schedsearch.search.plan import Plan, make_plan
 from schedsearch.search.score import score_on_test
 from schedsearch.search.study import Clock, open_study, search
 from schedsearch.storage.connect import open_storage
 from schedsearch.storage.place import BEST, LOCK, place_run
-from schedsearch.training import train
+from schedsearch.storage.records import PREFIX
+from schedsearch.training import REFERENCE, Engine, choose_engine, threads, train
 
 
 def _silent(event: Event) -> None:
@@ -42,7 +44,7 @@ class Outcome:
 
 
 def run_study(
-    study: StudyConfig | str | Path,
+    study_file: StudyConfig | str | Path,
     *,
     runs_dir: str | Path = "runs",
     storage: str | None = None,
@@ -52,7 +54,7 @@ def run_study(
     """Run a study, or go on with it: what `schedsearch run` does.
 
     Args:
-        study: a study file, or its content.
+        study_file: a study file, or its content.
         runs_dir: where the run's folder is made.
         storage: a database URL (default: a SQLite file in the run's folder).
         device: "auto", "cpu", "cuda", "cuda:1" ...
@@ -61,24 +63,45 @@ def run_study(
     Raises:
         SchedsearchError: whatever a person can mend, in one line.
     """
-    config = study if isinstance(study, StudyConfig) else load_config(Path(study))
-    with _threads(config.training.threads):
-        plan = make_plan(config, device)
-        place = place_run(config.name, Path(runs_dir), storage)
-        folder = Path(runs_dir) / config.name
-        lock = FileLock(folder / LOCK)
-        with lock:  # two processes at once can't create the same tables
-            database = open_storage(place.url)
-            optuna_study = open_study(database, place, plan)
-        with _terminated_as_interrupted():
-            clock = search(optuna_study, plan, lock, on_event)
-            run = Run(place, database)
-            best = _best(run)
-            test = score_on_test(optuna_study, database, plan, best.trial, best.schedule)
-        if test["diverged"]:
-            on_event(Note("the best schedule diverged on a fresh seed: no test accuracy"))
-        export_best(run, folder / BEST)
+    config = study_file if isinstance(study_file, StudyConfig) else load_config(Path(study_file))
+    plan = make_plan(config, device)
+    place = place_run(config.name, Path(runs_dir), storage)
+    folder = Path(runs_dir) / config.name
+    lock = FileLock(folder / LOCK)
+    with lock:  # two processes at once can't create the same tables
+        database = open_storage(place.url)
+        study = open_study(database, place, plan)
+    engine = _engine(plan, study, on_event)
+    with threads(engine.threads), _terminated_as_interrupted():
+        clock = search(study, plan, engine, lock, on_event)
+        run = Run(place, database)
+        best = _best(run)
+        test = score_on_test(study, database, plan, best.trial, best.schedule)
+    if test["diverged"]:
+        on_event(Note("the best schedule diverged on a fresh seed: no test accuracy"))
+    export_best(run, folder / BEST)
     return Outcome(run, clock, test, folder / BEST)
+
+
+def _engine(plan: Plan, study: Study, on_event: OnEvent) -> Engine:
+    """Choose the engine by measuring, tell and store it; a run that has its total needs none."""
+    config, training = plan.config, plan.config.training
+    finished = sum(t.state in FINISHED for t in study.get_trials(deepcopy=False))
+    if finished >= config.trials:
+        return REFERENCE
+    engine = choose_engine(
+        plan.task,
+        plan.optimizer,
+        asked=training.engine,
+        stack=training.stack or None,
+        thread_count=training.threads or None,
+        batch=min(config.search.batch, config.trials - finished),
+    )
+    many = f", {engine.stack} runs at once" if engine.kind == "fused" else ""
+    plural = "s" * (engine.threads != 1)
+    on_event(Note(f"engine: {engine.kind}{many}, {engine.threads} thread{plural}; {engine.reason}"))
+    study._storage.set_study_system_attr(study._study_id, f"{PREFIX}engine", engine.describe())
+    return engine
 
 
 def _best(run: Run) -> Best:
@@ -105,7 +128,7 @@ class Estimate:
 def estimate(plan: Plan, *, steps: int = 40) -> Estimate:
     """Train a few steps of the plan's task, and reckon with them what the study will take."""
     config, torch_steps = plan.config, max(2, min(steps, plan.total_steps))
-    with _threads(config.training.threads):
+    with threads(config.training.threads or 1):
         schedule = Schedule("Constant", plan.space.base_lr.low)
 
         def seconds(eval_steps: tuple[int, ...]) -> float:
@@ -135,18 +158,6 @@ def estimate(plan: Plan, *, steps: int = 40) -> Estimate:
 
 
 _OVERHEAD_SECONDS = 0.05  # sampling and storing one trial
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Use so many intra-op threads; 0 leaves torch's own choice."""
-    before = torch.get_num_threads()
-    if count:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
     from schedsearch.search.plan import Plan
 
 
+class EngineName(StrEnum):
+    """How runs are trained."""
+
+    auto = "auto"
+    reference = "reference"
+    fused = "fused"
+
+
 def run(
     study: Annotated[Path, typer.Argument(help="A study file (TOML).")],
     trials: Annotated[
@@ -24,7 +33,13 @@ def run(
     storage: Storage = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     threads: Annotated[
-        int | None, typer.Option(min=0, help="Intra-op threads on the CPU; 0: torch's choice.")
+        int | None, typer.Option(min=0, help="Intra-op threads on the CPU; 0: measured.")
+    ] = None,
+    engine: Annotated[
+        EngineName | None, typer.Option(help="One run at a time, or many at once; auto: measured.")
+    ] = None,
+    stack: Annotated[
+        int | None, typer.Option(min=0, help="How many runs at once; 0: measured.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only.")] = False,
@@ -45,8 +60,8 @@ def run(
 
     data = load_config(study).model_dump()
     data |= {k: v for k, v in (("trials", trials), ("name", name)) if v is not None}
-    if threads is not None:
-        data["training"]["threads"] = threads
+    speed = {"threads": threads, "stack": stack, "engine": engine and engine.value}
+    data["training"] |= {key: value for key, value in speed.items() if value is not None}
     config = parse_config(data, str(study))
     if dry_run:
         _print_plan(make_plan(config, device), runs_dir, storage)

@@ -79,7 +79,7 @@ def load_schedule(path: str | Path) -> Schedule:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ScheduleError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ScheduleError(f"{path} is no complete JSON file ({error})") from error
     try:
         return Schedule.from_dict(_schedule_in(data))

@@ -170,12 +170,18 @@ class GroupedLR(_Composite):
         self.shares = [peak / max(peaks) for peak in peaks]
         self.lead = build(lead_optimizer(max(peaks)))
         self.lead.optimizer.step()  # torch warns of schedulers stepped before their optimizer
+        self.leader = list(peaks).index(max(peaks))
+        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+            group.setdefault("initial_lr", peak)  # as torch's own schedulers do
         self.last_epoch = 0
         self._share_out()
 
     def step(self, epoch: int | None = None) -> None:
         """Go on by one step."""
         self.last_epoch += 1
+        # a plateau beside it may have cut the rates of the groups: go on from there
+        now = self.optimizer.param_groups[self.leader]["lr"]
+        set_rate(self.lead.optimizer.param_groups[0], float(now))
         self.lead.step()
         self._share_out()
 

@@ -168,7 +168,7 @@ def _warm_restarts(optimizer: Optimizer, p: Mapping[str, Any], run: Span) -> LRS
     first_cycles = sum(growth**i for i in range(cycles))  # the run in lengths of its first cycle
     return CosineAnnealingWarmRestarts(
         optimizer,
-        math.ceil(run.total_steps / first_cycles),  # rounded up: no restart at the very end
+        math.ceil(run.total_steps / first_cycles),  # rounded up: no restart just before the end
         growth,
         eta_min=p["final_factor"] * max(run.peaks),
     )
@@ -179,7 +179,8 @@ def _cyclic(optimizer: Optimizer, p: Mapping[str, Any], run: Span) -> LRSchedule
         optimizer,
         base_lr=run.times(p["low_factor"]),
         max_lr=run.times(1.0),
-        step_size_up=run.steps(0.5 / p["cycles"]),
+        # torch takes a fraction of a step here; rounded, the last cycle would end before the run
+        step_size_up=max(0.5 * run.total_steps / p["cycles"], 1.0),
         mode=p["mode"],
         gamma=p.get("final_factor", 1.0) ** (1 / run.total_steps),
         cycle_momentum=p["cycle_momentum"],
@@ -305,7 +306,11 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "CosineAnnealingWarmRestarts",
         "Cosines with restarts, each cycle T_mult times the last (Loshchilov & Hutter 2017).",
-        (Int("cycles", 2, 4, 2), Int("T_mult", 1, 2, 1), _floor_factor(0.1)),
+        (
+            Int("cycles", 2, 4, 2, at_most=50),
+            Int("T_mult", 1, 2, 1, at_most=10),
+            _floor_factor(0.1),
+        ),
         _warm_restarts,
         one_rate=True,
     ),
@@ -314,7 +319,7 @@ FAMILIES: tuple[Family, ...] = (
         "Up and down between low_factor and the peak (Smith 2017).",
         (
             Choice("mode", ("triangular", "triangular2", "exp_range")),
-            Int("cycles", 1, 6, 3),
+            Int("cycles", 1, 6, 3, at_most=1000),
             Float("low_factor", 0.01, 0.3, 0.1, log=True, at_least=0.0, below=1.0),
             Float(
                 "final_factor",

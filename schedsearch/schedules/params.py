@@ -27,9 +27,13 @@ class Suggests(Protocol):
 def _number(where: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ScheduleError(f"{where} must be a number, not {value!r}")
-    if not math.isfinite(value):
-        raise ScheduleError(f"{where} must be finite, not {value!r}")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ScheduleError(f"{where} must be finite, not {str(value)[:40]}")
+    return number + 0.0  # -0.0 becomes 0.0: equal values look equal
 
 
 def _pair(where: str, value: object) -> tuple[float, float]:
@@ -114,15 +118,16 @@ class Int:
     high: int
     default: int
     at_least: int = 1
+    at_most: int = 10**6
     when: tuple[str, Value] | None = None
 
     def check(self, value: object, where: str) -> int:
         """Return the value as an int, or raise ScheduleError with the limits."""
         number = _number(where, value)
-        if number != int(number) or number < self.at_least:
+        if number != int(number) or not self.at_least <= number <= self.at_most:
             raise ScheduleError(
                 f"{where} = {value!r} is not allowed: "
-                f"it must be a whole number of at least {self.at_least}"
+                f"it must be a whole number from {self.at_least} to {self.at_most}"
             )
         return int(number)
 

@@ -1,6 +1,7 @@
 """Schedule: a family with its parameters and base rate, free of any horizon; a frozen value."""
 
 import json
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,20 +21,15 @@ from schedsearch.schedules.compose import (
     set_rate,
 )
 from schedsearch.schedules.families import Family, Span, find_family
-from schedsearch.schedules.params import Value
+from schedsearch.schedules.params import Float, Value
 
 FORMAT = "schedsearch.schedule"
 VERSION = 1
 StepUnit = Literal["step", "epoch"]
 
 
-def _positive(where: str, value: object, at_most: float = float("inf")) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ScheduleError(f"{where} must be a number, not {value!r}")
-    if not 0 < value <= at_most or value == float("inf"):
-        limit = "" if at_most == float("inf") else f" and at most {at_most:g}"
-        raise ScheduleError(f"{where} = {value!r} is not allowed: it must be above 0{limit}")
-    return float(value)
+def _positive(where: str, value: object, at_most: float = math.inf) -> float:
+    return Float("", 0.0, 0.0, 0.0, above=0.0, at_most=at_most).check(value, where)
 
 
 @dataclass(frozen=True)
@@ -143,8 +139,12 @@ class Schedule:
             raise ScheduleError(
                 f"total_steps = {total_steps!r}: a whole number from 1 up is needed"
             )
-        if last_epoch < -1:
-            raise ScheduleError(f"last_epoch = {last_epoch} is not allowed: -1 or more")
+        if not -1 <= last_epoch < total_steps:
+            raise ScheduleError(
+                f"last_epoch = {last_epoch} is not allowed: from -1 up to {total_steps - 1}"
+            )
+        if evals is not None and evals < 1:
+            raise ScheduleError(f"evals = {evals} is not allowed: at least one evaluation")
         if last_epoch >= 0 and self.reacts_to_metric:
             raise ScheduleError(
                 f"{self.family} reacts to metrics that last_epoch does not tell: "
@@ -286,7 +286,7 @@ class Schedule:
         """Make a schedule of what `to_json` gave; executes nothing."""
         try:
             data = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ScheduleError(f"this is no complete JSON: {error}") from error
         return cls.from_dict(data)
 

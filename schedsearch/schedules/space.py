@@ -30,6 +30,7 @@ class Space:
     def describe(self) -> dict[str, Any]:
         """Return all that decides what is sampled, as plain values."""
         return {
+            "order": [f.name for f in self.families],  # seeds draw by it, and Optuna stores it
             "families": {f.name: {p.name: p.describe() for p in f.params} for f in self.families},
             "base_lr": [self.base_lr.low, self.base_lr.high],
             "warmup": self.warmup,

@@ -50,9 +50,10 @@ class Plan:
         """Return, by dotted name, what may not change while a run goes on."""
         space = self.space.describe()
         families: dict[str, Any] = space.pop("families")
+        order = space.pop("order")
         return (
             self.config.identity()
-            | {"model": self.task.model_name, "families": list(families)}
+            | {"model": self.task.model_name, "families": order}
             | {f"space.{key}": value for key, value in space.items()}
             | {f"ranges.{name}": params for name, params in families.items()}
         )

@@ -23,7 +23,7 @@ from schedsearch.storage.owners import Leases
 from schedsearch.storage.place import Place
 from schedsearch.storage.provenance import provenance
 from schedsearch.storage.records import PREFIX, read_result, read_schedule, result_of, write_result
-from schedsearch.training import Curve, Evaluation, train
+from schedsearch.training import Curve, Engine, Evaluation
 
 
 @dataclass
@@ -128,13 +128,18 @@ def _compare(storage: RDBStorage, study: Study, plan: Plan) -> None:
 
 
 def search(
-    study: Study, plan: Plan, lock: AbstractContextManager[object], on_event: OnEvent
+    study: Study,
+    plan: Plan,
+    engine: Engine,
+    lock: AbstractContextManager[object],
+    on_event: OnEvent,
 ) -> Clock:
     """Train trials until the run has its total of finished ones (or others train the last).
 
     Args:
         study: the run's study.
         plan: what it does.
+        engine: what trains the trials.
         lock: held while a batch is asked; processes on this machine share it.
         on_event: told of each trial.
     """
@@ -151,7 +156,7 @@ def search(
             if not batch:
                 break
             standing = Standing.of(asker.trials, plan.config.search.objective)
-            _Batch(study, plan, leases, clock, on_event, batch, standing).train()
+            _Batch(study, plan, engine, leases, clock, on_event, batch, standing).train()
     running = [t for t in study.get_trials(deepcopy=False) if t.state == TrialState.RUNNING]
     if running:
         on_event(Note(f"{len(running)} trials are still being trained by other processes"))
@@ -191,6 +196,7 @@ class _Batch:
 
     study: Study
     plan: Plan
+    engine: Engine
     leases: Leases
     clock: Clock
     on_event: OnEvent
@@ -200,7 +206,7 @@ class _Batch:
     def train(self) -> None:
         prunes = self.plan.config.search.pruner != "none"
         with self.clock.around_training():
-            train(
+            self.engine.train(
                 self.plan.task,
                 [asked.schedule for asked in self.trials],
                 total_steps=self.plan.total_steps,
