@@ -33,11 +33,11 @@ class Training(_Table):
     """When the scheduler steps."""
     diverge_factor: Annotated[float, Field(gt=1)] = 3.0
     """A validation loss so many times that of the untrained model ends a run as diverged."""
-    engine: Literal["auto", "reference", "fused"] = "auto"
-    """One run at a time, or many at once; "auto" measures which is faster here."""
+    engine: Literal["reference", "fused", "auto"] = "reference"
+    """One run at a time, many at once, or whichever is measured to be faster here."""
     stack: Annotated[int, Field(ge=0)] = 0
     """How many runs the fused engine trains at once; 0: measured."""
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0)] = 1
     """Intra-op threads on the CPU; 0: measured."""
 
     @property

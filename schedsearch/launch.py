@@ -97,9 +97,11 @@ def _engine(plan: Plan, study: Study, on_event: OnEvent) -> Engine:
         thread_count=training.threads or None,
         batch=min(config.search.batch, config.trials - finished),
     )
-    many = f", {engine.stack} runs at once" if engine.kind == "fused" else ""
-    plural = "s" * (engine.threads != 1)
-    on_event(Note(f"engine: {engine.kind}{many}, {engine.threads} thread{plural}; {engine.reason}"))
+    if training.engine != "reference":
+        many = f", {engine.stack} runs at once" if engine.kind == "fused" else ""
+        plural = "s" * (engine.threads != 1)
+        count = f"{engine.threads} thread{plural}"
+        on_event(Note(f"engine: {engine.kind}{many}, {count}; {engine.reason}"))
     study._storage.set_study_system_attr(study._study_id, f"{PREFIX}engine", engine.describe())
     return engine
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class EngineName(StrEnum):
     """How runs are trained."""
 
-    auto = "auto"
     reference = "reference"
     fused = "fused"
+    auto = "auto"
 
 
 def run(
@@ -36,7 +36,7 @@ def run(
         int | None, typer.Option(min=0, help="Intra-op threads on the CPU; 0: measured.")
     ] = None,
     engine: Annotated[
-        EngineName | None, typer.Option(help="One run at a time, or many at once; auto: measured.")
+        EngineName | None, typer.Option(help="One run at a time, many at once, or what is faster.")
     ] = None,
     stack: Annotated[
         int | None, typer.Option(min=0, help="How many runs at once; 0: measured.")

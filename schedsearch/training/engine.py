@@ -24,20 +24,18 @@ class Engine:
         kind: one run at a time, or many at once.
         stack: how many at once.
         threads: intra-op threads on the CPU.
-        compiled: whether the fused step goes through torch.compile.
         reason: why it was chosen, in one line.
     """
 
     kind: Literal["reference", "fused"]
     stack: int = 1
     threads: int = 1
-    compiled: bool = False
     reason: str = ""
     _templates: dict[int, Template] = field(default_factory=dict, repr=False, compare=False)
 
     def describe(self) -> dict[str, Any]:
         """Return the choice as plain values."""
-        names = ("kind", "stack", "threads", "compiled", "reason")
+        names = ("kind", "stack", "threads", "reason")
         return {name: getattr(self, name) for name in names}
 
     def train(
@@ -86,7 +84,7 @@ class Engine:
 
     def _template(self, task: Task) -> Template:
         if id(task) not in self._templates:
-            self._templates[id(task)] = Template(task, compiled=self.compiled)
+            self._templates[id(task)] = Template(task)
         return self._templates[id(task)]
 
 

@@ -112,6 +112,7 @@ class _Runs:
         self.runs, self.rates = runs, rates
         self.diverge_factor, self.on_eval, self.on_end = diverge_factor, on_eval, on_end
         self.alive = list(range(len(runs)))  # positions in runs, one for each row of the stack
+        self.ended: set[int] = set()
         self.rows: list[list[Evaluation]] = [[] for _ in runs]
         self.seconds = [0.0 for _ in runs]
 
@@ -120,14 +121,15 @@ class _Runs:
         batches, last = self._batches(total_steps), 0
         for due in eval_steps:
             self._steps(batches, last, due)
-            ended = self._evaluate(due, due - last, final=due == eval_steps[-1])
-            if ended and not self.draws:
-                rows = [row for row, position in enumerate(self.alive) if position not in ended]
-                self.alive = [self.alive[row] for row in rows]
-                if self.alive:
-                    self.stack.keep(rows)
-            if not self.alive:
+            self.ended |= self._evaluate(due, final=due == eval_steps[-1])
+            if len(self.ended) == len(self.runs):
                 return
+            # random layers draw for the whole stack at once: there, ended runs keep their place
+            if not self.draws:
+                rows = [row for row, run in enumerate(self.alive) if run not in self.ended]
+                if len(rows) < len(self.alive):
+                    self.alive = [self.alive[row] for row in rows]
+                    self.stack.keep(rows)
             last = due
 
     def _batches(self, total_steps: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -158,11 +160,13 @@ class _Runs:
             self.seconds[position] += share
         self.last_rates = [row[-1] for row in table]
 
-    def _evaluate(self, step: int, steps: int, *, final: bool) -> set[int]:
+    def _evaluate(self, step: int, *, final: bool) -> set[int]:
         """Record an evaluation of each run, and return the positions of those that end here."""
         losses, accuracies = (v.tolist() for v in self.stack.evaluate(self.task.validation))
         ended: set[int] = set()
         for row, position in enumerate(self.alive):
+            if position in self.ended:
+                continue
             numbers = (self.last_rates[row], self.train_losses[row], losses[row], accuracies[row])
             evaluation = Evaluation(step, *numbers, self.seconds[position])
             self.rows[position].append(evaluation)

@@ -97,12 +97,10 @@ class Template:
 
     Args:
         task: what is trained.
-        compiled: hand the function to torch.compile (once, for the sizes of its first stack).
     """
 
-    def __init__(self, task: Task, *, compiled: bool = False) -> None:
+    def __init__(self, task: Task) -> None:
         self.task = task
-        self.compiled = compiled
         self.model = task.model(0).train()
         self.shapes = _Shapes(self.model)
         self._gradients: dict[bool, Gradients] = {}
@@ -115,8 +113,7 @@ class Template:
     def gradients(self, *, own: bool) -> Gradients:
         """Give the function of the gradients, for batches that runs share or have of their own."""
         if own not in self._gradients:
-            made = gradients_of(self.model, self.task.loss, self.shapes, own=own)
-            self._gradients[own] = torch.compile(made) if self.compiled else made
+            self._gradients[own] = gradients_of(self.model, self.task.loss, self.shapes, own=own)
         return self._gradients[own]
 
     def weights(self, seed: int) -> Tensor:

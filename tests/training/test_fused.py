@@ -306,7 +306,15 @@ def test_dropout_is_each_runs_own_and_seeded(digits: Task) -> None:
     assert why_not_fused(task, OPTIMIZERS[0]) is None
     twins = [Schedule("Constant", 0.01), Schedule("Constant", 0.01), Schedule("Constant", 1e6)]
     torch.manual_seed(1)
-    first = train_fused(task, twins, **common())  # type: ignore[arg-type]
+    ended: list[int] = []
+    first = train_fused(
+        task,
+        twins,
+        on_end=lambda index, curve: ended.append(index),
+        **common(),  # type: ignore[arg-type]
+    )
+    assert ended == [2, 0, 1]
+    assert first[2].diverged
     torch.manual_seed(2)
     again = train_fused(task, twins, **common())  # type: ignore[arg-type]
     assert [c.final.val_loss for c in first[:2]] == [c.final.val_loss for c in again[:2]]
@@ -365,7 +373,7 @@ def test_what_cannot_be_fused_runs_on_the_reference_engine_and_says_why(
     assert refusal is not None
     assert word in refusal
     for asked in ("auto", "fused"):
-        engine = choose_engine(task, optimizer, asked=asked, thread_count=1, batch=8)  # type: ignore[arg-type]
+        engine = choose_engine(task, optimizer, asked=asked, thread_count=1, batch=8)
         assert engine.kind == "reference"
         assert refusal in engine.reason
     settings = common(20, optimizer=optimizer, eval_steps=(20,))
