@@ -51,7 +51,7 @@ class Training(_Table):
 class SpaceTable(_Table):
     """[space]: what all families share."""
 
-    base_lr: Range = (0.01, 1.0)
+    base_lr: Range = (0.003, 0.3)
     """The peak rates searched, on a logarithmic scale."""
     warmup: Literal["none", "optional", "always"] = "optional"
     """A linear warm-up in front of families that don't rise by themselves."""

@@ -40,7 +40,7 @@ def plain(task: Task, steps: int) -> Callable[[], None]:
                 rows = order[i : i + size]
                 loss = torch.nn.functional.cross_entropy(model(inputs[rows]), targets[rows])
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 scheduler.step()
                 done += 1

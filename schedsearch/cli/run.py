@@ -117,8 +117,8 @@ def _print_outcome(outcome: "Outcome") -> None:
     params = short_params(json.dumps(schedule.to_dict()["params"]))
     warm = f" warm-up={schedule.warmup.frac:.3g}" if schedule.warmup else ""
     typer.echo(
-        f"\nBest, not confirmed on fresh seeds: {schedule.family} with base_lr="
-        f"{schedule.base_lr:.4g} {params}{warm}"
+        f"\nBest, not confirmed on fresh seeds: {schedule.family} with "
+        f"base_lr={schedule.base_lr:.4g}{warm} {params}"
     )
     if outcome.test["test_accuracy"] is not None:
         accuracy = outcome.test["test_accuracy"]
