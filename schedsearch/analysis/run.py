@@ -113,7 +113,7 @@ def open_run(run: str | Path, name: str | None = None, *, runs_dir: str | Path =
         place = find_place(run, Path(runs_dir))
     else:
         place = find_place(name, Path(runs_dir), str(run))
-    return Run(place, open_place(place))
+    return Run(*open_place(place))
 
 
 def delete_run(run: Run) -> None:

@@ -51,8 +51,8 @@ def main() -> None:
         app()
     except SchedsearchError as error:
         _fail(str(error), 2)
-    except KeyboardInterrupt:
-        _fail("interrupted", 130)
+    except KeyboardInterrupt as interrupt:
+        _fail(": ".join(["interrupted", *map(str, interrupt.args)]), 130)
     except Exception as error:
         if not _is_of_the_storage(error):
             raise

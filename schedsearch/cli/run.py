@@ -73,13 +73,11 @@ def run(
             outcome = run_study(
                 config, runs_dir=runs_dir, storage=storage, device=device, on_event=display
             )
-        except KeyboardInterrupt:
-            typer.echo(
-                "interrupted: finished trials are kept, the running ones are back in the queue; "
-                "the same command goes on",
-                err=True,
-            )
-            raise
+        except KeyboardInterrupt as interrupt:
+            raise KeyboardInterrupt(
+                "finished trials are kept, the running ones are back in the queue; "
+                "the same command goes on"
+            ) from interrupt
     _print_outcome(outcome)
 
 

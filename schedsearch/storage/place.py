@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,20 +111,21 @@ def study_ids(storage: RDBStorage, name: str) -> dict[str, int]:
     return dict(sorted(owned.items(), key=lambda item: (item[0] != name, item[0])))
 
 
-def open_place(place: Place) -> RDBStorage:
-    """Open the storage of a run that exists.
+def open_place(place: Place) -> tuple[Place, RDBStorage]:
+    """Open the storage of a run that exists; a folder may have been renamed since.
 
     Raises:
         RunError: the storage knows no such run.
     """
     storage = open_storage(place.url)
-    if not study_ids(storage, place.name):
-        known = sorted(run_names(storage))
-        raise RunError(
-            f"there is no run {place.name!r} in {masked(place.url)} "
-            f"(there: {', '.join(known) or 'none'})"
-        )
-    return storage
+    names = run_names(storage)
+    if place.name in names:
+        return place, storage
+    own_file = place.folder is not None and place.url == sqlite_url(place.folder / DATABASE)
+    if own_file and len(names) == 1:
+        return replace(place, name=names.pop()), storage
+    known = ", ".join(sorted(names)) or "none"
+    raise RunError(f"there is no run {place.name!r} in {masked(place.url)} (there: {known})")
 
 
 def run_names(storage: RDBStorage) -> set[str]:
