@@ -162,10 +162,10 @@ def parse_config(data: dict[str, Any], where: str = "config") -> StudyConfig:
 
 def _worded(error: ValidationError) -> str:
     first = error.errors()[0]
-    path = [str(part) for part in first["loc"] if part not in ("str", "tuple[str, ...]")]
+    path = [_plain(part) for part in first["loc"] if part not in ("str", "tuple[str, ...]")]
     if first["type"] == "extra_forbidden":
         *table, key = path
-        return unknown("key", ".".join([*table, key]), _keys(table))
+        return unknown("key", key, _keys(table), prefix="".join(f"{t}." for t in table))
     if first["type"] == "missing":
         return f"the key {'.'.join(path)!r} is missing"
     reason = first["msg"].removeprefix("Value error, ")
@@ -176,4 +176,8 @@ def _keys(table: Sequence[str]) -> list[str]:
     model: Any = StudyConfig
     for name in table:
         model = model.model_fields[name].annotation
-    return [".".join([*table, name]) for name in model.model_fields]
+    return list(model.model_fields)
+
+
+def _plain(part: str | int) -> str:
+    return str(part).encode("unicode_escape").decode()

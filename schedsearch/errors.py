@@ -32,14 +32,17 @@ class RunError(SchedsearchError):
     """A run that is not there, or that does not fit what is asked of it."""
 
 
-def unknown(kind: str, name: object, allowed: Iterable[str]) -> str:
+def unknown(kind: str, name: object, allowed: Iterable[str], prefix: str = "") -> str:
     """Word the message for an unknown name: the nearest match first, then all that is allowed.
+
+    A prefix stands before each name, and counts for nothing in the search for the nearest.
 
     >>> unknown("family", "StepRL", ["StepLR", "ExponentialLR"])
     "unknown family 'StepRL': did you mean 'StepLR'? (allowed: StepLR, ExponentialLR)"
     """
     names = list(allowed)
     folded = {n.lower(): n for n in names}
-    near = get_close_matches(str(name).lower(), folded, n=1, cutoff=0.5)
-    hint = f" did you mean {folded[near[0]]!r}?" if near else ""
-    return f"unknown {kind} {name!r}:{hint} (allowed: {', '.join(names)})"
+    near = get_close_matches(str(name).lower(), folded, n=1, cutoff=0.44)
+    hint = f" did you mean {prefix + folded[near[0]]!r}?" if near else ""
+    listed = ", ".join(prefix + n for n in names)
+    return f"unknown {kind} {prefix + str(name)!r}:{hint} (allowed: {listed})"

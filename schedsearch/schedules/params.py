@@ -102,6 +102,10 @@ class Float:
             return self.low
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
+    def extremes(self) -> tuple[Value, ...]:
+        """Return the ends of what is searched."""
+        return (self.low, self.high)
+
     def describe(self) -> str:
         """Say in words what is searched."""
         if self.low == self.high:
@@ -139,6 +143,10 @@ class Int:
     def suggest(self, trial: Suggests, name: str) -> int:
         """Ask the trial for a value; a range of one point is not asked."""
         return self.low if self.low == self.high else trial.suggest_int(name, self.low, self.high)
+
+    def extremes(self) -> tuple[Value, ...]:
+        """Return the ends of what is searched."""
+        return (self.low, self.high)
 
     def describe(self) -> str:
         """Say in words what is searched."""
@@ -181,6 +189,10 @@ class Choice:
             return self.choices[0]
         chosen: bool | int | str = trial.suggest_categorical(name, list(self.choices))
         return chosen
+
+    def extremes(self) -> tuple[Value, ...]:
+        """Return all that is searched."""
+        return self.choices
 
     def describe(self) -> str:
         """Say in words what is searched."""
@@ -231,6 +243,12 @@ class Fractions:
             share = trial.suggest_float(f"{name}.{i + 1}", 0.1, 0.9)
             fracs.append(start + share * (self.high - start))
         return tuple(fracs)
+
+    def extremes(self) -> tuple[Value, ...]:
+        """Return the shortest list that is searched, and the longest."""
+        step = (self.high - self.low) / self.count[1]
+        longest = tuple(self.low + i * step for i in range(self.count[1]))
+        return (longest[: self.count[0]], longest)
 
     def describe(self) -> str:
         """Say in words what is searched."""

@@ -12,15 +12,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from schedsearch.errors import ScheduleError, unknown
-from schedsearch.horizon import evaluation_steps, warmup_steps
-from schedsearch.schedules.compose import (
-    GroupedLR,
-    PlateauLR,
-    WarmupLR,
-    lead_optimizer,
-    set_rate,
-)
-from schedsearch.schedules.families import Family, Span, find_family
+from schedsearch.horizon import evaluation_steps
+from schedsearch.schedules.building import compose
+from schedsearch.schedules.compose import PlateauLR, lead_optimizer, set_rate
+from schedsearch.schedules.families import find_family
 from schedsearch.schedules.params import Float, Value
 
 FORMAT = "schedsearch.schedule"
@@ -152,7 +147,16 @@ class Schedule:
             )
         peaks = self._install(optimizer)
         try:
-            scheduler = self._compose(optimizer, total_steps, evals or self.evals, peaks)
+            scheduler = compose(
+                find_family(self.family),
+                self.params,
+                optimizer,
+                total_steps=total_steps,
+                evals=evals or self.evals,
+                peaks=peaks,
+                warmup_frac=self.warmup.frac if self.warmup else 0.0,
+                warmup_start=self.warmup.start_factor if self.warmup else 1.0,
+            )
         except ScheduleError:
             raise
         except (ValueError, TypeError) as error:  # torch's word on an optimizer it can't serve
@@ -174,20 +178,6 @@ class Schedule:
             set_rate(group, peak)
             group.pop("initial_lr", None)  # torch would go on from what an old scheduler left
         return peaks
-
-    def _compose(
-        self, optimizer: Optimizer, total_steps: int, evals: int, peaks: tuple[float, ...]
-    ) -> LRScheduler:
-        """Warm-up, body and plateau, each a real torch scheduler."""
-        family = find_family(self.family)
-        warm = warmup_steps(self.warmup.frac, total_steps) if self.warmup else 0
-        clock = _body(family, self.params, optimizer, Span(total_steps - warm, peaks))
-        if self.warmup is not None:
-            start = self.warmup.start_factor
-            clock = WarmupLR(optimizer, clock, warmup_steps=warm, start_factor=start)
-        if family.plateau:
-            return PlateauLR(optimizer, clock, warm, **_plateau(self.params, evals, peaks))
-        return cast(LRScheduler, clock)
 
     def trace(
         self, total_steps: int, *, metrics: Sequence[float] | None = None, evals: int | None = None
@@ -289,28 +279,3 @@ class Schedule:
         except (ValueError, RecursionError) as error:
             raise ScheduleError(f"this is no complete JSON: {error}") from error
         return cls.from_dict(data)
-
-
-def _body(
-    family: Family, params: Mapping[str, Value], optimizer: Optimizer, run: Span
-) -> LRScheduler | None:
-    build = family.body
-    if build is None:
-        return None
-    if family.one_rate and len(set(run.peaks)) > 1:
-        lead = Span(run.total_steps, (max(run.peaks),))
-        return GroupedLR(optimizer, lambda single: build(single, params, lead), run.peaks)
-    return build(optimizer, params, run)
-
-
-def _plateau(params: Mapping[str, Any], evals: int, peaks: tuple[float, ...]) -> dict[str, Any]:
-    """Give the arguments of torch's ReduceLROnPlateau; eps=0 lets it cut rates below 1e-8 too."""
-    return {
-        "mode": params["mode"],
-        "factor": params["factor"],
-        "patience": round(params["patience_frac"] * evals),
-        "cooldown": round(params["cooldown_frac"] * evals),
-        "threshold": params["threshold"],
-        "min_lr": [params["min_factor"] * peak for peak in peaks],
-        "eps": 0.0,
-    }

@@ -1,14 +1,15 @@
 """What a study samples: families with their ranges, the base rate, and the warm-up."""
 
 import hashlib
-import importlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from schedsearch.errors import ConfigError, ScheduleError, unknown
-from schedsearch.schedules.families import DEFAULT_FAMILIES, FAMILIES, Family, find_family
+from schedsearch.importing import import_path
+from schedsearch.schedules.families import DEFAULT_FAMILIES, FAMILIES, find_family
+from schedsearch.schedules.family import Family
 from schedsearch.schedules.params import Float, Suggests, active
 from schedsearch.schedules.schedule import Schedule, StepUnit, Warmup
 
@@ -110,12 +111,8 @@ def _names(families: Sequence[str] | str) -> list[str]:
 
 
 def _resolve(name: str) -> Family:
-    module_name, colon, _ = name.partition(":")
-    if colon:
-        try:
-            importlib.import_module(module_name)
-        except ImportError as error:
-            raise ScheduleError(f"family {name!r}: cannot import {module_name}: {error}") from error
+    if ":" in name:
+        import_path(name, "family")
     return find_family(name)
 
 

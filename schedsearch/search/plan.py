@@ -1,5 +1,6 @@
 """Plan: a study file with its names resolved and its numbers tried, before all writing."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -10,7 +11,8 @@ import torch
 from schedsearch.config import StudyConfig
 from schedsearch.errors import ConfigError, ScheduleError
 from schedsearch.horizon import evaluation_steps, warmup_steps
-from schedsearch.schedules import Schedule, Space
+from schedsearch.schedules import Family, Schedule, Space
+from schedsearch.schedules.params import Value, active
 from schedsearch.schedules.space import make_space
 from schedsearch.search.pruners import make_pruner
 from schedsearch.search.samplers import make_sampler
@@ -44,7 +46,7 @@ class Plan:
     @property
     def data_folder(self) -> Path | None:
         """The folder that the study file names for the data."""
-        return Path(self.config.data).expanduser() if self.config.data else None
+        return _data_folder(self.config)
 
     def identity(self) -> dict[str, Any]:
         """Return, by dotted name, what may not change while a run goes on."""
@@ -84,7 +86,7 @@ def make_plan(config: StudyConfig, device: str = "auto") -> Plan:
         model=config.model,
         batch_size=training.batch_size,
         device=pick_device(device),
-        folder=Path(config.data).expanduser() if config.data else None,
+        folder=_data_folder(config),
     )
     try:
         eval_steps = evaluation_steps(training.total_steps, training.evals_per_run)
@@ -102,8 +104,15 @@ def make_plan(config: StudyConfig, device: str = "auto") -> Plan:
     )
 
 
+def _data_folder(config: StudyConfig) -> Path | None:
+    try:
+        return Path(config.data).expanduser() if config.data else None
+    except RuntimeError as error:
+        raise ConfigError(f"data = {config.data!r}: {error}") from error
+
+
 def _try_horizon(space: Space, task: Task, optimizer: OptimizerSpec, total_steps: int) -> None:
-    """Build each family once at the study's horizon, on its real optimizer."""
+    """Build each family at the ends of its ranges, at the study's horizon, on its optimizer."""
     horizon = total_steps
     if space.step_unit == "epoch":
         horizon = ceil(total_steps / task.steps_per_epoch)
@@ -112,6 +121,19 @@ def _try_horizon(space: Space, task: Task, optimizer: OptimizerSpec, total_steps
             warmup_steps(frac, horizon)
     params = [torch.nn.Parameter(p.detach().clone()) for p in task.model(0).parameters()]
     for family in space.families:
-        defaults = {p.name: p.default for p in family.params if p.when is None}
-        schedule = Schedule(family.name, space.base_lr.high, defaults)
-        schedule.build(optimizer.make(params, lr=1.0), horizon, evals=space.evals)
+        for point in _corners(family):
+            schedule = Schedule(family.name, space.base_lr.high, point)
+            schedule.build(optimizer.make(params, lr=1.0), horizon, evals=space.evals)
+
+
+def _corners(family: Family) -> Iterator[dict[str, Value]]:
+    """Yield points at the ends of a family's ranges: each choice by itself, all lows, all highs."""
+    points: list[dict[str, Value]] = [{}]
+    points += [{p.name: v} for p in family.params for v in p.extremes()]
+    points += [{p.name: p.extremes()[end] for p in family.params} for end in (0, -1)]
+    for point in points:
+        full: dict[str, Value] = {}
+        for param in family.params:
+            if active(param, full):
+                full[param.name] = point.get(param.name, param.default)
+        yield full

@@ -1,7 +1,7 @@
 """Optuna's pruners by name; their resource is the optimizer steps that a trial has done."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
@@ -31,7 +31,15 @@ def make_pruner(name: str, args: Mapping[str, Any]) -> BasePruner:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            pruner: BasePruner = getattr(optuna.pruners, name)(**args)
-    except (TypeError, ValueError) as error:
+            make: Callable[..., BasePruner] = getattr(optuna.pruners, name)
+            _try(make(**args))  # some look at their arguments only when they are asked
+            return make(**args)
+    except (TypeError, ValueError, AttributeError, AssertionError) as error:
         raise ConfigError(f"pruner {name} with {dict(args)}: {error}") from error
-    return pruner
+
+
+def _try(pruner: BasePruner) -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    trial = optuna.create_study(pruner=pruner).ask()
+    trial.report(1.0, step=1)
+    trial.should_prune()

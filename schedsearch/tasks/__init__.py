@@ -1,11 +1,11 @@
 """TASKS: what can be trained; and how a task is found and put on a device."""
 
-import importlib
 from pathlib import Path
 
 import torch
 
 from schedsearch.errors import ConfigError, unknown
+from schedsearch.importing import import_path
 from schedsearch.tasks.digits import DIGITS
 from schedsearch.tasks.fashion_mnist import FASHION_MNIST
 from schedsearch.tasks.task import Data, Split, Task, TaskSource, evaluate
@@ -34,17 +34,11 @@ def find_task(name: str) -> TaskSource:
     for source in TASKS:
         if source.name == name:
             return source
-    module_name, colon, attribute = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise ConfigError(unknown("task", name, (t.name for t in TASKS)))
-    try:
-        found = getattr(importlib.import_module(module_name), attribute, None)
-    except ImportError as error:
-        raise ConfigError(f"task {name!r}: cannot import {module_name}: {error}") from error
+    found = import_path(name, "task")
     if not isinstance(found, TaskSource):
-        raise ConfigError(
-            f"task {name!r}: {attribute} in {module_name} is no schedsearch.TaskSource"
-        )
+        raise ConfigError(f"task {name!r} is no schedsearch.TaskSource")
     return found
 
 

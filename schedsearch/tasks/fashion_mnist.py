@@ -4,8 +4,10 @@ Xiao et al. 2017, https://arxiv.org/abs/1708.07747.
 """
 
 import gzip
+import math
 import os
 import shutil
+import zlib
 from pathlib import Path
 
 import torch
@@ -22,16 +24,37 @@ _FILES = tuple(
 )
 
 
+def _whole(path: Path) -> bool:
+    """Say whether a file is as long as its idx header says: http://yann.lecun.com/exdb/mnist."""
+    with path.open("rb") as file:
+        head = file.read(4)
+        if len(head) < 4 or head[:3] != b"\0\0\x08":
+            return False
+        dims = file.read(4 * head[3])
+    sizes = [int.from_bytes(dims[i : i + 4], "big") for i in range(0, len(dims), 4)]
+    return path.stat().st_size == 4 + len(dims) + math.prod(sizes) and len(sizes) == head[3]
+
+
 def _unpack(raw: Path) -> None:
     """Unpack the four files into raw, from there or from Debian's folder, each in one move."""
     for name in _FILES:
+        target = raw / name
+        if target.exists() and _whole(target):
+            continue
         packed = [f for f in (raw / f"{name}.gz", _DEBIAN / f"{name}.gz") if f.exists()]
-        if packed and not (raw / name).exists():
+        if packed:
             raw.mkdir(parents=True, exist_ok=True)
-            part = raw / f"{name}.{os.getpid()}"
-            with gzip.open(packed[0]) as source, part.open("wb") as target:
-                shutil.copyfileobj(source, target)
-            part.replace(raw / name)
+            part = raw / f".{name}.{os.getpid()}"
+            try:
+                with gzip.open(packed[0]) as source, part.open("wb") as unpacked:
+                    shutil.copyfileobj(source, unpacked)
+                if not _whole(part):
+                    raise ValueError(f"{packed[0]} is not what its name says")
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)
+        elif target.exists():
+            target.unlink()  # a broken one, which torchvision would take as it is
 
 
 def _pictures(root: Path, train: bool) -> FashionMNIST:
@@ -40,7 +63,7 @@ def _pictures(root: Path, train: bool) -> FashionMNIST:
     try:
         _unpack(raw)
         return FashionMNIST(str(root), train=train, download=True)
-    except (OSError, EOFError, RuntimeError, ValueError, AssertionError) as error:
+    except (OSError, EOFError, zlib.error, RuntimeError, ValueError, AssertionError) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise DataError(
             f"no usable Fashion-MNIST in {root.resolve()}, and none could be fetched ({reason}). "

@@ -1,6 +1,7 @@
 """Task: what is trained. A model factory, data as tensors on a device, a loss and a metric."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -14,6 +15,18 @@ from schedsearch.seeds import derive_seed
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 _GPU_ROWS = 8192
 _CPU_ROWS = 500  # rows a forward pass of an evaluation takes: what fits into a cache
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed the random numbers of the CPU and of one device; afterwards all are as they were."""
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would touch all devices
+        for one in cuda:
+            with torch.cuda.device(one):
+                torch.cuda.manual_seed(seed)
+        yield
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +112,7 @@ class Task:
 
     def model(self, seed: int) -> nn.Module:
         """Make a model whose weights only the seed decides (global random state is left alone)."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(seed, "weights"))
+        with seeded(derive_seed(seed, "weights"), torch.device("cpu")):
             return self.make_model().to(self.device)
 
     def batch_indices(self, seed: int, total_steps: int) -> Iterator[Tensor]:

@@ -15,14 +15,12 @@ def pick_device(name: str = "auto") -> torch.device:
     device(type='cpu')
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     if torch.backends.mps.is_available():
         here.append("mps")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        allowed = ", ".join(["auto", *here])
-        raise DeviceError(f"device {name!r} is not here (allowed: {allowed})") from error
-    return device
+    if name == "cuda" and torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    if name not in here:
+        raise DeviceError(f"device {name!r} is not here (allowed: {', '.join(['auto', *here])})")
+    return torch.device(name)

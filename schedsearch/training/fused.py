@@ -14,7 +14,7 @@ from torch import Tensor
 
 from schedsearch.schedules import Schedule
 from schedsearch.seeds import derive_seed
-from schedsearch.tasks.task import Task
+from schedsearch.tasks.task import Task, seeded
 from schedsearch.training.curve import Curve, Evaluation
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.rates import LiveRates
@@ -47,7 +47,7 @@ def train_fused(
         seed: decides weights and batches; one for all runs, or one for each.
         eval_steps: the steps after which the runs are evaluated.
         optimizer: one of FUSABLE_OPTIMIZERS.
-        on_eval: called with a run's index and each of its evaluations; True stops the run.
+        on_eval: called with a run's index and each evaluation that it survives; True stops it.
         on_end: called with a run's index and its curve, as soon as it has ended.
         diverge_factor: as in `train`.
         stack: how many runs are trained at once, K.
@@ -68,9 +68,7 @@ def train_fused(
 
     for first in range(0, len(schedules), stack):
         runs = range(first, min(first + stack, len(schedules)))
-        cuda = [task.device] if task.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda):
-            torch.manual_seed(derive_seed(seeds[first], "training"))
+        with seeded(derive_seed(seeds[first], "training"), task.device):
             _Runs(
                 template,
                 Stack(template, [seeds[i] for i in runs], optimizer),

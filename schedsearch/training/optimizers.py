@@ -1,6 +1,5 @@
 """Any optimizer of torch.optim by its name, or one of the user's by its import path."""
 
-import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +8,7 @@ import torch
 from torch import nn
 
 from schedsearch.errors import ConfigError, unknown
+from schedsearch.importing import import_path
 
 _UNFIT = ("LBFGS", "SparseAdam")  # wants a closure; wants sparse gradients
 
@@ -41,13 +41,9 @@ class OptimizerSpec:
 
     def torch_class(self) -> type[torch.optim.Optimizer]:
         """Return the class that the name means."""
-        module_name, colon, attribute = self.name.partition(":")
-        if colon:
-            try:
-                found = getattr(importlib.import_module(module_name), attribute, None)
-            except ImportError as error:
-                text = f"optimizer {self.name!r}: cannot import {module_name}: {error}"
-                raise ConfigError(text) from error
+        found: object
+        if ":" in self.name:
+            found = import_path(self.name, "optimizer")
         elif self.name in optimizer_names():
             found = getattr(torch.optim, self.name)
         else:
@@ -66,6 +62,6 @@ class OptimizerSpec:
         args = {k: tuple(v) if isinstance(v, list) else v for k, v in self.args.items()}
         try:
             optimizer: torch.optim.Optimizer = make(params, lr=lr, **args)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RuntimeError, KeyError, AssertionError) as error:
             raise ConfigError(f"optimizer {self.name} with {dict(self.args)}: {error}") from error
         return optimizer

@@ -8,7 +8,7 @@ from time import perf_counter
 import psutil
 import torch
 
-from schedsearch.tasks.task import Task
+from schedsearch.tasks.task import Task, seeded
 from schedsearch.training.engine import Engine, EngineName
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.stack import Stack, Template, why_not_fused
@@ -46,7 +46,7 @@ def most_that_fit(task: Task, optimizer: OptimizerSpec) -> int:
         return tensor
 
     with (
-        torch.random.fork_rng(devices=[]),
+        seeded(0, task.device),
         torch.autograd.graph.saved_tensors_hooks(count, lambda t: t),
     ):
         batch = slice(0, task.batch_size)

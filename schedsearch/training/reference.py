@@ -11,7 +11,7 @@ from torch import nn
 from schedsearch.schedules import Schedule
 from schedsearch.schedules.compose import PlateauLR
 from schedsearch.seeds import derive_seed
-from schedsearch.tasks.task import Task, evaluate
+from schedsearch.tasks.task import Task, evaluate, seeded
 from schedsearch.training.curve import Curve, Evaluation
 from schedsearch.training.optimizers import OptimizerSpec
 
@@ -45,7 +45,7 @@ def train(
         seed: decides weights and batches; one for all runs, or one for each.
         eval_steps: the steps after which a run is evaluated (see `evaluation_steps`).
         optimizer: which optimizer, with its arguments.
-        on_eval: called with a run's index and each of its evaluations; True stops the run.
+        on_eval: called with a run's index and each evaluation that it survives; True stops it.
         on_end: called with a run's index and its curve, as soon as it has ended.
         diverge_factor: a run ends as diverged when its validation loss is not finite, or more
             than this many times that of the untrained model.
@@ -85,9 +85,7 @@ def fit(
     diverge_factor: float = DIVERGE_FACTOR,
 ) -> tuple[nn.Module, Curve]:
     """Train one model with one schedule; return it with its curve. Arguments as in `train`."""
-    cuda = [task.device] if task.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        torch.manual_seed(derive_seed(seed, "training"))  # for models that draw, such as dropout
+    with seeded(derive_seed(seed, "training"), task.device):  # for models that draw: dropout
         model = task.model(seed)
         optim = optimizer.make(model.parameters(), lr=schedule.base_lr)
         per_epoch = task.steps_per_epoch if schedule.step_unit == "epoch" else 1
@@ -104,7 +102,8 @@ def fit(
             loss.backward()  # type: ignore[no-untyped-call]
             optim.step()
             loss_sum += loss.detach()
-            rate = optim.param_groups[0]["lr"]
+            if step in due:
+                rate = float(optim.param_groups[0]["lr"])
             if step % per_epoch == 0:
                 scheduler.step()
             if step not in due:
@@ -113,7 +112,7 @@ def fit(
             train_loss = float(loss_sum) / (step - (rows[-1].step if rows else 0))  # waits for it
             seconds += perf_counter() - started
             val_loss, val_accuracy = evaluate(model, task.loss, task.validation)
-            numbers = (float(rate), train_loss, float(val_loss), float(val_accuracy), seconds)
+            numbers = (rate, train_loss, float(val_loss), float(val_accuracy), seconds)
             row = Evaluation(step, *numbers)
             rows.append(row)
             if not row.finite or row.val_loss > diverge_factor * initial_loss:

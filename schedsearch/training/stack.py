@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from schedsearch.tasks.task import Loss, Split, Task
+from schedsearch.tasks.task import Loss, Split, Task, seeded
 from schedsearch.training.optimizers import OptimizerSpec
 
 FUSABLE_OPTIMIZERS = ("SGD", "Adam", "AdamW", "NAdam", "RAdam")
@@ -46,7 +46,7 @@ def _why_not_vmapped(task: Task, model: nn.Module) -> str | None:
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     flat = shapes.flatten(model).expand(2, -1).clone()
     try:
-        with torch.random.fork_rng(devices=_cuda(task)):
+        with seeded(0, task.device):
             model(inputs)
             changed = [n for n, b in model.named_buffers() if not torch.equal(b, buffers[n])]
             if changed:
@@ -55,10 +55,6 @@ def _why_not_vmapped(task: Task, model: nn.Module) -> str | None:
     except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
         return f"vmap refuses the model: {' '.join(str(error).split())[:120]}"
     return None
-
-
-def _cuda(task: Task) -> list[torch.device]:
-    return [task.device] if task.device.type == "cuda" else []
 
 
 class _Shapes:
