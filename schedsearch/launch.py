@@ -23,8 +23,8 @@ from schedsearch.search.events import Event, Note, OnEvent
 from schedsearch.search.plan import Plan, make_plan
 from schedsearch.search.score import score_on_test
 from schedsearch.search.study import Clock, open_study, search
-from schedsearch.storage.connect import open_storage
-from schedsearch.storage.place import BEST, LOCK, place_run
+from schedsearch.storage.connect import absolute, open_storage
+from schedsearch.storage.place import BEST, LOCK, as_named_inside, place_run
 from schedsearch.storage.records import PREFIX
 from schedsearch.training import REFERENCE, Engine, choose_engine, threads, train
 
@@ -35,7 +35,10 @@ def _silent(event: Event) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a launch gives: the run, where its time went, the test score, and best.json."""
+    """What a launch gives: the run, where its time went, the test score, and best.json.
+
+    While other processes still train, test is empty: the last of them reads it and writes best.json.
+    """
 
     run: Run
     clock: Clock
@@ -65,18 +68,25 @@ def run_study(
     """
     config = study_file if isinstance(study_file, StudyConfig) else load_config(Path(study_file))
     plan = make_plan(config, device)
-    place = place_run(config.name, Path(runs_dir), storage)
     folder = Path(runs_dir) / config.name
+    if storage is not None:
+        storage = absolute(storage)
+        open_storage(storage)  # of one that doesn't answer no folder is made
+    place = place_run(config.name, Path(runs_dir), storage)
     lock = FileLock(folder / LOCK)
     with lock:  # two processes at once can't create the same tables
         database = open_storage(place.url)
+        place = as_named_inside(place, database)
         study = open_study(database, place, plan)
     engine = _engine(plan, study, on_event)
+    run = Run(place, database)
     with threads(engine.threads), _terminated_as_interrupted():
         clock = search(study, plan, engine, lock, on_event)
-        run = Run(place, database)
         best = _best(run)
-        test = score_on_test(study, database, plan, best.trial, best.schedule)
+        if best is None:
+            return Outcome(run, clock, {}, folder / BEST)
+        with lock:  # read once, also when two processes end at the same moment
+            test = score_on_test(study, database, plan, best.trial, best.schedule)
     if test["diverged"]:
         on_event(Note("the best schedule diverged on a fresh seed: no test accuracy"))
     export_best(run, folder / BEST)
@@ -106,10 +116,16 @@ def _engine(plan: Plan, study: Study, on_event: OnEvent) -> Engine:
     return engine
 
 
-def _best(run: Run) -> Best:
-    """Return the best trial, or say why a search that is over has none."""
+def _best(run: Run) -> Best | None:
+    """Return the best trial; None while others still train: the last of them concludes.
+
+    Raises:
+        RunError: the search is over, and none of its trials finished.
+    """
+    if run.being_trained():
+        return None
     states = run.trials()["state"]
-    if (states == "diverged").all() and len(states):
+    if (states == "diverged").all():
         raise RunError(
             f"all {len(states)} trials of {run.name!r} diverged: the rates are too high for this "
             "model. Lower space.base_lr, and give the study another name"

@@ -8,7 +8,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from schedsearch.storage.owners import ATTEMPT, OWNER
-from schedsearch.storage.records import read_columns, read_result, read_schedule
+from schedsearch.storage.records import SCHEDULE, read_columns, read_result
 
 # name -> dtype; what a trial has no value for (yet) is missing
 TRIAL_COLUMNS: dict[str, str] = {
@@ -72,25 +72,24 @@ def trials_frame(studies: Iterable[tuple[str, Sequence[FrozenTrial]]]) -> pd.Dat
 
 
 def _row(study: str, trial: FrozenTrial) -> dict[str, Any]:
-    schedule, result = read_schedule(trial), read_result(trial)
+    schedule, result = trial.system_attrs.get(SCHEDULE), read_result(trial)
     row: dict[str, Any] = {
         "trial": trial.number,
         "study": study,
         "state": state_of(trial),
         "attempt": trial.user_attrs.get(ATTEMPT),
-        "owner": trial.user_attrs.get(OWNER),
+        "owner": trial.user_attrs.get(OWNER) or None,
         "started": trial.datetime_start,
         "ended": trial.datetime_complete,
     }
     row |= {name: result.get(name) for name in _RESULTS}
     if schedule is not None:
-        data = schedule.to_dict()
-        row |= {
-            "family": schedule.family,
-            "base_lr": schedule.base_lr,
-            "warmup_frac": schedule.warmup.frac if schedule.warmup else 0.0,
-            "params": json.dumps(data["params"]),
-            "schedule": schedule.to_json(),
+        row |= {  # as it is stored: a family of the user's own need not be imported to be seen
+            "family": schedule["family"],
+            "base_lr": schedule["base_lr"],
+            "warmup_frac": schedule["warmup"]["frac"] if schedule["warmup"] else 0.0,
+            "params": json.dumps(schedule["params"]),
+            "schedule": json.dumps(schedule),
         }
     return row
 
@@ -102,8 +101,7 @@ def curves_frame(studies: Iterable[tuple[str, Sequence[FrozenTrial]]]) -> pd.Dat
         for trial in trials:
             columns = read_columns(trial)
             if columns:
-                schedule = read_schedule(trial)
-                family = None if schedule is None else schedule.family
+                family = trial.system_attrs.get(SCHEDULE, {}).get("family")
                 head = {"trial": trial.number, "study": name, "family": family}
                 frames.append(_frame({**head, **columns}, CURVE_COLUMNS))
     return pd.concat(frames, ignore_index=True) if frames else _frame([], CURVE_COLUMNS)

@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 import pandas as pd
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from schedsearch.analysis.frames import curves_frame, trials_frame
 from schedsearch.analysis.leaderboard import leaderboard
@@ -15,6 +15,8 @@ from schedsearch.config import StudyConfig
 from schedsearch.errors import RunError
 from schedsearch.schedules import Schedule
 from schedsearch.storage.best import best_trial
+from schedsearch.storage.connect import sqlite_url
+from schedsearch.storage.owners import abandoned
 from schedsearch.storage.place import (
     BEST,
     DATABASE,
@@ -66,7 +68,9 @@ class Run:
     @property
     def config(self) -> StudyConfig:
         """The study file of the last call."""
-        stored = self.attributes["config"]
+        stored = self.attributes.get("config")
+        if stored is None or "identity" not in self.attributes:
+            raise RunError(f"the run {self.name!r} is just being made")
         return StudyConfig.model_validate(stored, strict=False)
 
     @property
@@ -93,6 +97,11 @@ class Run:
     def leaderboard(self) -> pd.DataFrame:
         """Return the best trial of each family, best first; see `leaderboard`."""
         return leaderboard(self.trials(), self.config.search.objective)
+
+    def being_trained(self) -> int:
+        """Count the trials that a living process trains now."""
+        running = (t for t in self._all() if t.state == TrialState.RUNNING)
+        return sum(not abandoned(trial) for trial in running)
 
     def _studies(self) -> list[tuple[str, list[FrozenTrial]]]:
         ids = study_ids(self.storage, self.name)
@@ -123,7 +132,8 @@ def delete_run(run: Run) -> None:
     folder = run.place.folder
     if folder is not None:
         run.storage.engine.dispose()
-        database = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
+        own = run.place.url == sqlite_url(folder / DATABASE)
+        database = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm") if own else ()
         for file in (*database, BEST, POINTER, LOCK):
             (folder / file).unlink(missing_ok=True)
         if not any(folder.iterdir()):

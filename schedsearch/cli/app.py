@@ -1,6 +1,8 @@
 """The command `schedsearch`: its subcommands, and how errors are shown."""
 
+import os
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -10,7 +12,6 @@ from schedsearch.errors import SchedsearchError
 app = typer.Typer(
     help="Which learning-rate schedule should I use? Search them, compare them, reuse the best.",
     epilog="Start with:  schedsearch run studies/digits.toml",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -43,20 +44,33 @@ def version(
 
         typer.echo(installed("schedsearch"))
         raise typer.Exit()
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main() -> None:
     """Run the command; a person's mistake is one line and exit code 2, never a traceback."""
+    sys.path.insert(0, os.getcwd())  # families, tasks and optimizers of the user's own
     try:
-        app()
+        code = app(standalone_mode=False)
     except SchedsearchError as error:
         _fail(str(error), 2)
-    except KeyboardInterrupt as interrupt:
-        _fail(": ".join(["interrupted", *map(str, interrupt.args)]), 130)
+    except typer.Abort:
+        _fail("aborted", 1)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
     except Exception as error:
-        if not _is_of_the_storage(error):
-            raise
-        _fail(f"the storage failed: {' '.join(str(error).split())[:300]}", 2)
+        _fail(*_worded(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _worded(error: Exception) -> tuple[str, int]:
+    """Word what is a person's mistake or the storage's failure; anything else is ours: raise it."""
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # of the option parser
+        return str(error.format_message()), int(error.exit_code)
+    if _is_of_the_storage(error):
+        return f"the storage failed: {' '.join(str(error).split())[:300]}", 2
+    raise error
 
 
 def _is_of_the_storage(error: Exception) -> bool:
@@ -65,6 +79,6 @@ def _is_of_the_storage(error: Exception) -> bool:
     return module == "sqlalchemy" or type(error).__name__ == "StorageInternalError"
 
 
-def _fail(text: str, code: int) -> None:
+def _fail(text: str, code: int) -> NoReturn:
     typer.echo(f"schedsearch: {text}", err=True)
     sys.exit(code)

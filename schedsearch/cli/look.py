@@ -138,6 +138,9 @@ def curves(
 def delete(
     run: RunArgument,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also while a process trains its trials.")
+    ] = False,
     runs_dir: RunsDir = RUNS_DIR,
     storage: Storage = None,
 ) -> None:
@@ -146,15 +149,19 @@ def delete(
     Example:  schedsearch delete runs/digits
     """
     from schedsearch.analysis import delete_run
+    from schedsearch.errors import RunError
     from schedsearch.storage.connect import masked
 
     it = opened(run, runs_dir, storage)
     states = it.trials()["state"]
     where = it.place.folder or masked(it.place.url)
+    if it.being_trained() and not force:
+        raise RunError(
+            f"{it.being_trained()} trials of {it.name!r} are being trained: stop that first, "
+            "or say --force"
+        )
     if not yes:
-        running = int((states == "running").sum())
-        now = f", {running} of them being trained" if running else ""
-        question = f"Delete the run {it.name!r} with its {len(states)} trials{now} from {where}?"
+        question = f"Delete the run {it.name!r} with its {len(states)} trials from {where}?"
         typer.confirm(question, abort=True)
     delete_run(it)
     typer.echo(f"deleted {it.name} ({len(states)} trials)")

@@ -24,7 +24,7 @@ class EngineName(StrEnum):
 
 
 def run(
-    study: Annotated[Path, typer.Argument(help="A study file (TOML).")],
+    study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="A study file.")],
     trials: Annotated[
         int | None, typer.Option(min=1, help="The run's total of finished trials.")
     ] = None,
@@ -74,10 +74,12 @@ def run(
                 config, runs_dir=runs_dir, storage=storage, device=device, on_event=display
             )
         except KeyboardInterrupt as interrupt:
-            raise KeyboardInterrupt(
-                "finished trials are kept, the running ones are back in the queue; "
-                "the same command goes on"
-            ) from interrupt
+            typer.echo(
+                "schedsearch: interrupted: finished trials are kept, the running ones are back in "
+                "the queue; the same command goes on",
+                err=True,
+            )
+            raise typer.Exit(130) from interrupt
     _print_outcome(outcome)
 
 
@@ -108,10 +110,13 @@ def _print_plan(plan: "Plan", runs_dir: Path, storage: str | None) -> None:
 def _print_outcome(outcome: "Outcome") -> None:
     from schedsearch.outputs.tables import render, short_params
 
-    run, best, clock = outcome.run, outcome.run.best, outcome.clock
+    run, clock = outcome.run, outcome.clock
     typer.echo(f"\nBest trial of each family ({run.name}):")
     typer.echo(render(run.leaderboard()))
-    schedule = best.schedule
+    if not outcome.test:
+        typer.echo("\nOther processes still train; the one that ends last writes best.json")
+        return
+    schedule = run.best.schedule
     params = short_params(json.dumps(schedule.to_dict()["params"]))
     warm = f" warm-up={schedule.warmup.frac:.3g}" if schedule.warmup else ""
     typer.echo(

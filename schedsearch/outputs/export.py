@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from schedsearch.analysis import Run
-from schedsearch.errors import ScheduleError
+from schedsearch.errors import ScheduleError, StorageError
 from schedsearch.schedules import Schedule
 from schedsearch.schedules.schedule import FORMAT as SCHEDULE_FORMAT
 from schedsearch.storage.place import write_json
@@ -62,9 +62,13 @@ def best_of(run: Run) -> dict[str, Any]:
 
 
 def export_best(run: Run, path: Path) -> None:
-    """Write best.json in one move."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, best_of(run))
+    """Write best.json in one move, and its folder where it is missing."""
+    best = best_of(run)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+    write_json(path, best)
 
 
 def load_schedule(path: str | Path) -> Schedule:

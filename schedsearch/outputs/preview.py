@@ -1,10 +1,12 @@
 """A picture of a schedule's rates over a run."""
 
+import io
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from schedsearch.errors import ScheduleError
+from schedsearch.files import write_atomically
 from schedsearch.schedules import Schedule
 
 
@@ -42,11 +44,12 @@ def save_figure(figure: Figure, path: Path) -> None:
     """Save a figure; the file's ending decides the format (png, svg, pdf).
 
     Raises:
-        ScheduleError: an ending that matplotlib does not know, or a place that can't be written.
+        ScheduleError: an ending that matplotlib does not know.
+        StorageError: a place that can't be written.
     """
+    content = io.BytesIO()
     try:
-        figure.savefig(path, dpi=150)
+        figure.savefig(content, dpi=150, format=path.suffix.lstrip(".") or "png")
     except ValueError as error:
         raise ScheduleError(f"cannot write {path}: {error}") from error
-    except OSError as error:
-        raise ScheduleError(f"cannot write {path}: {error.strerror}") from error
+    write_atomically(path, content.getvalue())

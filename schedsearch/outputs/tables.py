@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from schedsearch.errors import StorageError
+from schedsearch.files import write_atomically
 
 Format = Literal["table", "csv", "parquet"]
 
@@ -47,10 +47,7 @@ def write_frame(frame: pd.DataFrame, form: Format, path: Path | None) -> None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+    write_atomically(path, content)
 
 
 def short_params(text: str | None) -> str:

@@ -1,8 +1,9 @@
-"""Ask for trials: those that were left, then new ones, sampled in memory and written in one go.
+"""Ask for trials: those that were left, then new ones, which are sampled in memory.
 
 Optuna's RDB storage reads all unfinished trials anew at every single suggestion. So a batch is
-sampled on a mirror of the study in memory, and each trial is created in the storage complete: with
-its parameters, its schedule, and its owner. No trial is ever stored half sampled.
+sampled on a mirror of the study in memory. A trial is created with its owner's name on it; the
+number that the storage gives it decides its draws, so no two processes draw the same; then its
+parameters and its schedule are written. One whose owner died before that is sampled again.
 """
 
 from contextlib import AbstractContextManager
@@ -17,8 +18,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from schedsearch.schedules import Schedule, suggest_schedule
 from schedsearch.search.plan import Plan
 from schedsearch.search.samplers import SeededByTrial
-from schedsearch.storage.owners import Leases, abandoned, release, this_process
-from schedsearch.storage.records import PREFIX, SCHEDULE, read_schedule
+from schedsearch.storage.owners import Leases, abandoned, release
+from schedsearch.storage.records import PREFIX, SCHEDULE, read_result, read_schedule
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -54,22 +55,22 @@ class Mirror:
             if not key.startswith(PREFIX):  # what a sampler keeps for itself
                 memory.set_study_system_attr(self.study._study_id, key, value)
         for trial in trials:
-            if trial.number in self._done or not trial.params:
-                continue
+            if trial.number in self._done or SCHEDULE not in trial.system_attrs:
+                continue  # known already, or not yet sampled to its end
             mine = self._ids.get(trial.number)
             if mine is None:
-                mine = memory.create_new_trial(self.study._study_id, template_trial=trial)
+                mine = memory.create_new_trial(self.study._study_id, template_trial=_shown(trial))
                 self._ids[trial.number] = mine
             elif trial.state.is_finished():
-                for step, value in trial.intermediate_values.items():
+                for step, value in _shown(trial).intermediate_values.items():
                     memory.set_trial_intermediate_value(mine, step, value)
                 memory.set_trial_state_values(mine, trial.state, trial.values)
             if trial.state.is_finished():
                 self._done.add(trial.number)
 
-    def sample(self, plan: Plan, number: int, salt: str) -> tuple[FrozenTrial, Schedule]:
-        """Sample the trial that will have a number; it stays in the mirror, as running."""
-        self.sampler.prepare(number, salt)
+    def sample(self, plan: Plan, number: int) -> tuple[FrozenTrial, Schedule]:
+        """Sample the trial of a number; it stays in the mirror, as running."""
+        self.sampler.prepare(number)
         trial = self.study.ask()
         schedule = suggest_schedule(trial, plan.space)
         self._ids[number] = trial._trial_id
@@ -82,6 +83,24 @@ class Mirror:
         for key, value in memory.get_study_system_attrs(self.study._study_id).items():
             if known.get(key) != value:
                 storage.set_study_system_attr(self.real._study_id, key, value)
+
+
+def _shown(trial: FrozenTrial) -> FrozenTrial:
+    """Show the sampler a trial as it should see it.
+
+    An unfinished one as running: one that waits, the mirror would hand out itself. A diverged one
+    without the values that it reported: TPE ranks a pruned trial by the last of them.
+    """
+    diverged = bool(read_result(trial).get("diverged"))
+    if trial.state.is_finished() and not (diverged and trial.state == TrialState.PRUNED):
+        return trial
+    return create_trial(
+        state=trial.state if trial.state.is_finished() else TrialState.RUNNING,
+        params=trial.params,
+        distributions=trial.distributions,
+        system_attrs=trial.system_attrs,
+        intermediate_values={} if diverged else trial.intermediate_values,
+    )
 
 
 @dataclass
@@ -102,7 +121,6 @@ class Asker:
     lock: AbstractContextManager[object]
     trials: list[FrozenTrial] = field(default_factory=list)
     _mirror: Mirror = field(init=False)
-    _salt: str = ""
 
     def __post_init__(self) -> None:
         search = self.plan.config.search
@@ -119,7 +137,7 @@ class Asker:
             batch = self._retake(trials, room)
             if len(batch) < room:
                 self._mirror.update(trials)
-                batch += self._create(room - len(batch), len(trials))
+                batch += self._create(room - len(batch))
                 self._mirror.keep_for_sampler()
             return self._within_total(batch), left
 
@@ -127,7 +145,8 @@ class Asker:
         """Put trials whose owner died back into the queue, under their own number."""
         left = []
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if abandoned(trial):
+            # read again: another machine may have taken it since
+            if abandoned(trial) and abandoned(self.study._storage.get_trial(trial._trial_id)):
                 release(self.study._storage, trial._trial_id)
                 left.append(trial.number)
         return left
@@ -152,31 +171,28 @@ class Asker:
     def _schedule_of(self, trial: FrozenTrial) -> Schedule:
         """Return a waiting trial's schedule; one that a person enqueued is sampled now."""
         schedule = read_schedule(trial)
-        if schedule is None:
+        if schedule is None:  # also where a process died between creating and sampling
             live = optuna.Trial(self.study, trial._trial_id)
             schedule = suggest_schedule(live, self.plan.space)
             self.study._storage.set_trial_system_attr(trial._trial_id, SCHEDULE, schedule.to_dict())
         return schedule
 
-    def _create(self, count: int, first: int) -> list[Asked]:
+    def _create(self, count: int) -> list[Asked]:
+        """Create trials, each sampled by the number that the storage gives it."""
         storage, batch = self.study._storage, []
-        for expected in range(first, first + count):
-            sampled, schedule = self._mirror.sample(self.plan, expected, self._salt)
-            template = create_trial(
-                state=TrialState.RUNNING,
-                params=sampled.params,
-                distributions=sampled.distributions,
-                user_attrs=self.leases.first_attrs(),
-                system_attrs=sampled.system_attrs | {SCHEDULE: schedule.to_dict()},
-            )
+        for _ in range(count):
+            template = create_trial(state=TrialState.RUNNING, user_attrs=self.leases.first_attrs())
             trial_id = storage.create_new_trial(self.study._study_id, template_trial=template)
             self.leases.hold(trial_id)
             number = storage.get_trial_number_from_id(trial_id)
+            sampled, schedule = self._mirror.sample(self.plan, number)
+            for name, value in sampled.params.items():
+                distribution = sampled.distributions[name]
+                internal = distribution.to_internal_repr(value)
+                storage.set_trial_param(trial_id, name, internal, distribution)
+            for name, value in (sampled.system_attrs | {SCHEDULE: schedule.to_dict()}).items():
+                storage.set_trial_system_attr(trial_id, name, value)
             batch.append(Asked(trial_id, number, schedule))
-            if number != expected:
-                # a process on another machine asks too, with the same seeds: draw others from now
-                self._salt = this_process()
-                break
         return batch
 
     def _within_total(self, batch: list[Asked]) -> list[Asked]:

@@ -119,11 +119,26 @@ def _try_horizon(space: Space, task: Task, optimizer: OptimizerSpec, total_steps
     if space.warmup != "none":
         for frac in (space.warmup_frac.low, space.warmup_frac.high):
             warmup_steps(frac, horizon)
-    params = [torch.nn.Parameter(p.detach().clone()) for p in task.model(0).parameters()]
+    params = list(task.model(0).parameters())
+    _try_step(optimizer, params)
     for family in space.families:
         for point in _corners(family):
             schedule = Schedule(family.name, space.base_lr.high, point)
             schedule.build(optimizer.make(params, lr=1.0), horizon, evals=space.evals)
+
+
+def _try_step(optimizer: OptimizerSpec, params: list[torch.nn.Parameter]) -> None:
+    """Make one step: some optimizers look at their arguments only then."""
+    optim = optimizer.make(params, lr=1e-6)
+    for param in params:
+        param.grad = torch.zeros_like(param)
+    try:
+        optim.step()
+    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise ConfigError(
+            f"optimizer {optimizer.name} with {dict(optimizer.args)}: {text}"
+        ) from error
 
 
 def _corners(family: Family) -> Iterator[dict[str, Value]]:

@@ -73,12 +73,16 @@ def make_sampler(name: str, args: Mapping[str, Any], study_seed: int) -> "Seeded
         raise ConfigError(unknown("sampler", name, SAMPLERS))
     if "seed" in args:
         raise ConfigError("sampler_args must not hold seed: the study's seed decides")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = SeededByTrial(name, args, study_seed)
     try:
-        sampler.prepare(0)
-    except (TypeError, ValueError, ImportError) as error:
+        trial = optuna.create_study(
+            sampler=sampler
+        ).ask()  # some look at them only when they sample
+        trial.suggest_float("x", 0.0, 1.0)
+    except (TypeError, ValueError, ImportError, AttributeError, AssertionError) as error:
         raise ConfigError(f"sampler {name} with {dict(args)}: {error}") from error
-    return sampler
+    return SeededByTrial(name, args, study_seed)
 
 
 class SeededByTrial(BaseSampler):
@@ -91,10 +95,10 @@ class SeededByTrial(BaseSampler):
         self._prepared: int | None = None
         self._sampler: BaseSampler = RandomSampler()
 
-    def prepare(self, number: int, salt: str = "") -> None:
-        """Make the sampler of the next trial; the salt sets one process's draws apart."""
+    def prepare(self, number: int) -> None:
+        """Make the sampler of the trial with a number."""
         seed = derive_seed(self._study_seed, "sampler")
-        trial_seed = derive_seed(self._study_seed, "sampler", number, salt)
+        trial_seed = derive_seed(self._study_seed, "sampler", number)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self._sampler = self._make(seed, trial_seed, self._args)

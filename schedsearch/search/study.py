@@ -1,5 +1,6 @@
 """The search: ask a batch of trials, train them, tell what came out; resume where it stopped."""
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -24,6 +25,8 @@ from schedsearch.storage.place import Place
 from schedsearch.storage.provenance import provenance
 from schedsearch.storage.records import PREFIX, read_result, read_schedule, result_of, write_result
 from schedsearch.training import Curve, Engine, Evaluation
+
+CONFIG = f"{PREFIX}config"
 
 
 @dataclass
@@ -83,10 +86,8 @@ def open_study(storage: RDBStorage, place: Place, plan: Plan) -> Study:
         study = optuna.load_study(
             study_name=place.name, storage=storage, sampler=sampler, pruner=pruner
         )
-        _compare(storage, study, plan)
-    storage.set_study_system_attr(
-        study._study_id, f"{PREFIX}config", plan.config.model_dump(mode="json")
-    )
+        _compare(storage, study, place, plan)
+        storage.set_study_system_attr(study._study_id, CONFIG, plan.config.model_dump(mode="json"))
     return study
 
 
@@ -94,6 +95,7 @@ def _describe(storage: RDBStorage, study: Study, place: Place, plan: Plan) -> No
     def write(key: str, value: Any) -> None:
         storage.set_study_system_attr(study._study_id, f"{PREFIX}{key}", value)
 
+    write("config", plan.config.model_dump(mode="json"))
     write("provenance", provenance(plan.task.device))
     write("fingerprint", plan.space.fingerprint())
     write("seeds", {"study": plan.config.seed, "training": plan.seed})
@@ -101,7 +103,7 @@ def _describe(storage: RDBStorage, study: Study, place: Place, plan: Plan) -> No
     write("identity", plan.identity())  # last: who loads the study waits for it
 
 
-def _compare(storage: RDBStorage, study: Study, plan: Plan) -> None:
+def _compare(storage: RDBStorage, study: Study, place: Place, plan: Plan) -> None:
     """Refuse to mix trials of two different questions in one study."""
     for _ in range(50):
         attrs = storage.get_study_system_attrs(study._study_id)
@@ -109,11 +111,14 @@ def _compare(storage: RDBStorage, study: Study, plan: Plan) -> None:
             break
         time.sleep(0.1)  # another process has just created it
     else:
-        raise RunError(
-            f"the storage has a study {study.study_name!r} that is none of schedsearch's: "
-            "choose another name (name = ... in the study file, or --name)"
-        )
-    was, now = attrs[f"{PREFIX}identity"], plan.identity()
+        if study.get_trials(deepcopy=False):
+            raise RunError(
+                f"the storage has a study {study.study_name!r} that is none of schedsearch's: "
+                "choose another name (name = ... in the study file, or --name)"
+            )
+        _describe(storage, study, place, plan)  # whoever created it died before it came to this
+        return
+    was, now = attrs[f"{PREFIX}identity"], json.loads(json.dumps(plan.identity()))
     changes = [
         f"{key}: {was.get(key)!r} -> {now.get(key)!r}"
         for key in sorted(was.keys() | now.keys())
@@ -143,6 +148,21 @@ def search(
         lock: held while a batch is asked; processes on this machine share it.
         on_event: told of each trial.
     """
+    try:
+        return _search(study, plan, engine, lock, on_event)
+    except KeyError as error:
+        if "Record does not exist" not in str(error):  # Optuna's words
+            raise
+        raise RunError(f"the run {study.study_name!r} was deleted meanwhile") from error
+
+
+def _search(
+    study: Study,
+    plan: Plan,
+    engine: Engine,
+    lock: AbstractContextManager[object],
+    on_event: OnEvent,
+) -> Clock:
     clock = Clock()
     finished = sum(t.state in FINISHED for t in study.get_trials(deepcopy=False))
     on_event(Started(study.study_name, finished, plan.config.trials))
@@ -244,10 +264,10 @@ class _Batch:
             else:
                 self.study.tell(asked.number, state=TrialState.PRUNED)
         except (UpdateFinishedTrialError, ValueError) as error:
+            self.leases.drop(asked.trial_id)
             self.on_event(Note(f"trial {asked.number} was finished elsewhere ({error})"))
             return
-        finally:
-            self.leases.drop(asked.trial_id)
+        self.leases.drop(asked.trial_id)
         self.clock.trials += 1
         self.on_event(self._event(asked, curve, result[objective]))
 

@@ -1,5 +1,6 @@
 """Open the Optuna storage: SQLite in WAL mode in the run's folder, or any database by URL."""
 
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -26,41 +27,73 @@ class _WalConnection(sqlite3.Connection):
 
 
 def sqlite_url(path: Path) -> str:
-    """Return the URL of a SQLite file."""
-    return f"sqlite:///{path.resolve()}"
+    """Return the URL of a SQLite file.
+
+    >>> sqlite_url(Path("/tmp/why?/study.db"))
+    'sqlite:////tmp/why%3F/study.db'
+    """
+    return URL.create("sqlite", database=str(path.resolve())).render_as_string()
 
 
 def masked(url: str) -> str:
     """Return a URL without its password, for messages and files.
 
-    >>> masked("postgresql://ann:secret@db/studies")
+    >>> masked("postgresql://ann:secret@db/studies?password=secret")
     'postgresql://ann@db/studies'
+    >>> masked("postgresql://ann:secret@db:port/studies")
+    'postgresql://db:port/studies'
     """
     try:
         known = make_url(url)
-    except ArgumentError:
-        return url
+    except (ArgumentError, ValueError):
+        return re.sub(r"//[^/]*@", "//", url)
+    query = {k: v for k, v in known.query.items() if "pass" not in k.lower()}
     return URL.create(
-        known.drivername,
-        known.username,
-        None,
-        known.host,
-        known.port,
-        known.database,
-        known.query,
+        known.drivername, known.username, None, known.host, known.port, known.database, query
     ).render_as_string()
 
 
-def open_storage(url: str) -> RDBStorage:
+def absolute(url: str) -> str:
+    """Return the URL of a SQLite file with its whole path; any other as it is.
+
+    >>> absolute("postgresql://ann@db/studies")
+    'postgresql://ann@db/studies'
+    """
+    file = _sqlite_file(url)
+    return url if file is None else sqlite_url(file)
+
+
+def _sqlite_file(url: str) -> Path | None:
+    try:
+        known = make_url(url)
+    except (ArgumentError, ValueError):
+        return None
+    if known.get_backend_name() != "sqlite" or known.query or known.database in (None, ":memory:"):
+        return None
+    return Path(str(known.database))
+
+
+def open_storage(url: str, *, create: bool = True) -> RDBStorage:
     """Open a storage, and create its tables where they are missing.
+
+    Args:
+        url: a database URL.
+        create: make a SQLite file that is not there.
 
     Raises:
         StorageError: no URL of a database, no driver for it, no answer, or no right to write.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        arguments = _connect_args(url)
+    except (ArgumentError, ValueError) as error:
+        raise StorageError(f"{masked(url)!r} is no URL of a database") from error
+    file = _sqlite_file(url)
+    if not create and file is not None and not file.is_file():
+        raise StorageError(f"the storage {masked(url)} does not exist")
     for attempt in range(1, _CREATE_ATTEMPTS + 1):
         try:
-            return RDBStorage(url, engine_kwargs={"connect_args": _connect_args(url)})
+            return RDBStorage(url, engine_kwargs={"connect_args": arguments})
         except (ArgumentError, NoSuchModuleError) as error:
             raise StorageError(f"{masked(url)!r} is no URL of a database ({error})") from error
         except ImportError as error:
@@ -70,7 +103,10 @@ def open_storage(url: str) -> RDBStorage:
             ) from error
         except (SQLAlchemyError, RuntimeError, ValueError, OSError) as error:
             if attempt == _CREATE_ATTEMPTS or not _may_be_a_race(error):
-                raise StorageError(f"the storage {masked(url)} {_reason(error)}") from error
+                hint = " (the password belongs into --storage, or into ~/.pgpass)"
+                asks = "password" in str(error).lower()
+                text = f"the storage {masked(url)} {_reason(error)}{hint * asks}"
+                raise StorageError(text) from error
             time.sleep(0.2 * attempt)
     raise AssertionError("unreachable")
 

@@ -55,7 +55,7 @@ def abandoned(trial: FrozenTrial, now: float | None = None) -> bool:
     """
     now = time.time() if now is None else now
     owner = trial.user_attrs.get(OWNER)
-    if owner is None:  # taken from the queue, and its owner died before it put its name there
+    if not owner:  # just taken from the queue; unless its owner died before it put its name there
         started = trial.datetime_start
         return started is None or now - started.timestamp() > LEASE_SECONDS
     if owner.rsplit(":", 2)[0] == machine():
@@ -65,6 +65,7 @@ def abandoned(trial: FrozenTrial, now: float | None = None) -> bool:
 
 def release(storage: BaseStorage, trial_id: int) -> None:
     """Put a running trial back into the queue; whoever asks next trains it, as a new attempt."""
+    storage.set_trial_user_attr(trial_id, OWNER, "")
     storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
 
@@ -109,8 +110,8 @@ class Leases:
     def take(self, trial_id: int, user_attrs: Mapping[str, Any]) -> None:
         """Put this process's name on a trial that waited."""
         attrs = self.first_attrs() | {ATTEMPT: int(user_attrs.get(ATTEMPT, 0)) + 1}
-        for name, value in attrs.items():
-            self._storage.set_trial_user_attr(trial_id, name, value)
+        for name in (LEASE, ATTEMPT, OWNER):  # the name last: what it stands beside is true then
+            self._storage.set_trial_user_attr(trial_id, name, attrs[name])
         self.hold(trial_id)
 
     def drop(self, trial_id: int) -> None:

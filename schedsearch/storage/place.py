@@ -1,5 +1,6 @@
 """Where a run is: a folder with its own SQLite file, or a storage URL with a name."""
 
+import errno
 import json
 import os
 from dataclasses import dataclass, replace
@@ -9,7 +10,8 @@ from typing import Any
 from optuna.storages import RDBStorage
 
 from schedsearch.errors import RunError, StorageError
-from schedsearch.storage.connect import masked, open_storage, sqlite_url
+from schedsearch.files import write_atomically
+from schedsearch.storage.connect import absolute, masked, open_storage, sqlite_url
 from schedsearch.storage.records import PREFIX
 
 DATABASE, BEST, POINTER, LOCK = "study.db", "best.json", "storage.json", ".lock"
@@ -38,6 +40,23 @@ def place_run(name: str, runs_dir: Path, url: str | None) -> Place:
         RunError: the folder's run is in another storage.
     """
     folder = runs_dir / name
+    pointer = _pointer(folder)
+    if url is None and pointer is not None:
+        stored = pointer[1]
+        raise RunError(f"the run in {folder} is stored in {stored}: say --storage {stored}")
+    if url is not None and (folder / DATABASE).exists():
+        raise RunError(f"{folder} holds a run in its own {DATABASE}: leave --storage out")
+    if url is not None and pointer is not None and pointer[1] != masked(url):
+        raise RunError(f"the run in {folder} is stored in {pointer[1]}, not in {masked(url)}")
+    make_folder(folder)
+    if url is None:
+        return Place(name, sqlite_url(folder / DATABASE), folder)
+    write_json(folder / POINTER, {"name": name, "storage": masked(url)})
+    return Place(name, url, folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a run's folder, and see that it can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -45,18 +64,15 @@ def place_run(name: str, runs_dir: Path, url: str | None) -> Place:
         raise StorageError(f"{text} (name another with --runs-dir)") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise StorageError(f"the run's folder {folder} is read-only (see --runs-dir)")
-    pointer = _pointer(folder)
-    if url is None:
-        if pointer is not None:
-            _, stored = pointer
-            raise RunError(f"the run in {folder} is stored in {stored}: say --storage {stored}")
-        return Place(name, sqlite_url(folder / DATABASE), folder)
-    if (folder / DATABASE).exists():
-        raise RunError(f"{folder} holds a run in its own {DATABASE}: leave --storage out")
-    if pointer is not None and pointer[1] != masked(url):
-        raise RunError(f"the run in {folder} is stored in {pointer[1]}, not in {masked(url)}")
-    write_json(folder / POINTER, {"name": name, "storage": masked(url)})
-    return Place(name, url, folder)
+
+
+def as_named_inside(place: Place, storage: RDBStorage) -> Place:
+    """Name a run as its own SQLite file does: its folder may have been renamed since."""
+    names = run_names(storage)
+    own_file = place.folder is not None and place.url == sqlite_url(place.folder / DATABASE)
+    if own_file and place.name not in names and len(names) == 1:
+        return replace(place, name=names.pop())
+    return place
 
 
 def find_place(run: str | Path, runs_dir: Path, url: str | None = None) -> Place:
@@ -66,20 +82,29 @@ def find_place(run: str | Path, runs_dir: Path, url: str | None = None) -> Place
         RunError: there is no run.
     """
     if url is not None:
-        folder = runs_dir / Path(run).name
-        return Place(Path(run).name, url, folder if folder.is_dir() else None)
+        folder, url = runs_dir / Path(run).name, absolute(url)
+        own = _pointer(folder) == (Path(run).name, masked(url))
+        return Place(Path(run).name, url, folder if own else None)
     for folder in (Path(run), runs_dir / run):
-        if (folder / DATABASE).is_file():
+        if _is_file(folder / DATABASE):
             return Place(folder.resolve().name, sqlite_url(folder / DATABASE), folder)
         pointer = _pointer(folder)
         if pointer is not None:
             return Place(pointer[0], pointer[1], folder)
-    if Path(run).is_dir():
+    if _is_dir(Path(run)):
         raise RunError(f"{run} is no run: it holds neither {DATABASE} nor {POINTER}")
     known = ", ".join(sorted(p.name for p in run_folders(runs_dir))) or "none"
     raise RunError(
         f"there is no run {str(run)!r}: neither a folder nor a name in {runs_dir} ({known})"
     )
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # says no to a name too long, where Path.is_file raises
+
+
+def _is_dir(path: Path) -> bool:
+    return os.path.isdir(path)
 
 
 def run_folders(runs_dir: Path) -> list[Path]:
@@ -94,7 +119,11 @@ def _pointer(folder: Path) -> tuple[str, str] | None:
         return str(data["name"]), str(data["storage"])
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        raise RunError(f"{folder / POINTER} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{folder / POINTER} cannot be read: {error}") from error
 
 
@@ -112,20 +141,18 @@ def study_ids(storage: RDBStorage, name: str) -> dict[str, int]:
 
 
 def open_place(place: Place) -> tuple[Place, RDBStorage]:
-    """Open the storage of a run that exists; a folder may have been renamed since.
+    """Open the storage of a run that exists.
 
     Raises:
         RunError: the storage knows no such run.
     """
-    storage = open_storage(place.url)
+    storage = open_storage(place.url, create=False)
+    place = as_named_inside(place, storage)
     names = run_names(storage)
-    if place.name in names:
-        return place, storage
-    own_file = place.folder is not None and place.url == sqlite_url(place.folder / DATABASE)
-    if own_file and len(names) == 1:
-        return replace(place, name=names.pop()), storage
-    known = ", ".join(sorted(names)) or "none"
-    raise RunError(f"there is no run {place.name!r} in {masked(place.url)} (there: {known})")
+    if place.name not in names:
+        known = ", ".join(sorted(names)) or "none"
+        raise RunError(f"there is no run {place.name!r} in {masked(place.url)} (there: {known})")
+    return place, storage
 
 
 def run_names(storage: RDBStorage) -> set[str]:
@@ -135,15 +162,9 @@ def run_names(storage: RDBStorage) -> set[str]:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write a JSON file in one move: a reader sees the old one or the new one, never a half.
+    """Write a JSON file in one move.
 
     Raises:
         StorageError: it cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+    write_atomically(path, (json.dumps(data, indent=2, allow_nan=False) + "\n").encode())

@@ -73,7 +73,12 @@ def _pictures(root: Path, train: bool) -> FashionMNIST:
 
 
 def _load(folder: Path | None) -> Data:
-    root = folder or Path(os.environ.get("SCHEDSEARCH_DATA", "data"))
+    named = folder or os.environ.get("SCHEDSEARCH_DATA")
+    root = Path(named or "data")
+    if named and not root.is_dir():
+        raise DataError(
+            f"the data folder {root} is not there (`data` in the study file, or SCHEDSEARCH_DATA)"
+        )
     train, test = _pictures(root, True), _pictures(root, False)
     order = torch.randperm(len(train.targets), generator=torch.Generator().manual_seed(0))
     rows, held_out = order[:-_VALIDATION], order[-_VALIDATION:]

@@ -14,7 +14,7 @@ PACKAGE = Path(schedsearch.__file__).parent
 # From the ground up. A module imports only from the groups in front of its own, and from its own
 # package; on the ground, and at the top, the modules of a group may import each other.
 GROUPS = (
-    ("errors", "horizon", "seeds", "importing", "config"),
+    ("errors", "horizon", "seeds", "importing", "files", "config"),
     ("schedules", "tasks"),
     ("training",),
     ("storage",),
