@@ -37,7 +37,7 @@ def _silent(event: Event) -> None:
 class Outcome:
     """What a launch gives: the run, where its time went, the test score, and best.json.
 
-    While other processes still train, test is empty: the last of them reads it and writes best.json.
+    While other processes still train, test is empty: the last of them concludes the run.
     """
 
     run: Run

@@ -65,20 +65,23 @@ def _pictures(root: Path, train: bool) -> FashionMNIST:
         return FashionMNIST(str(root), train=train, download=True)
     except (OSError, EOFError, zlib.error, RuntimeError, ValueError, AssertionError) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise DataError(
-            f"no usable Fashion-MNIST in {root.resolve()}, and none could be fetched ({reason}). "
-            f"Put its four *-ubyte.gz files into {raw} (Debian: apt install dataset-fashion-mnist),"
-            " or say where FashionMNIST/raw is: `data` in the study file, or SCHEDSEARCH_DATA"
-        ) from error
+        raise _no_data(root, f"none could be fetched ({reason})") from error
+
+
+def _no_data(root: Path, reason: str) -> DataError:
+    raw = root / "FashionMNIST" / "raw"
+    return DataError(
+        f"no usable Fashion-MNIST in {root.resolve()}: {reason}. "
+        f"Put its four *-ubyte.gz files into {raw} (Debian: apt install dataset-fashion-mnist),"
+        " or say where FashionMNIST/raw is: `data` in the study file, or SCHEDSEARCH_DATA"
+    )
 
 
 def _load(folder: Path | None) -> Data:
     named = folder or os.environ.get("SCHEDSEARCH_DATA")
     root = Path(named or "data")
     if named and not root.is_dir():
-        raise DataError(
-            f"the data folder {root} is not there (`data` in the study file, or SCHEDSEARCH_DATA)"
-        )
+        raise _no_data(root, "there is no such folder")
     train, test = _pictures(root, True), _pictures(root, False)
     order = torch.randperm(len(train.targets), generator=torch.Generator().manual_seed(0))
     rows, held_out = order[:-_VALIDATION], order[-_VALIDATION:]

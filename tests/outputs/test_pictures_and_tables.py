@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from schedsearch import FAMILIES, Schedule, Warmup, open_run
-from schedsearch.errors import ScheduleError, StorageError
+from schedsearch.errors import SchedsearchError, StorageError
 from schedsearch.outputs.preview import draw_preview, preview_rates, save_figure
 from schedsearch.outputs.tables import render, short_params, write_frame
 
@@ -50,7 +50,7 @@ def test_pictures_are_pictures(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["rates.xyz", "none/rates.png"])
 def test_pictures_that_cannot_be_written_are_a_message(tmp_path: Path, name: str) -> None:
     figure = draw_preview(Schedule("Constant", 0.1), 10)
-    with pytest.raises(ScheduleError, match="cannot write") as caught:
+    with pytest.raises(SchedsearchError, match="cannot write") as caught:
         save_figure(figure, tmp_path / name)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []

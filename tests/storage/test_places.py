@@ -56,12 +56,12 @@ def test_write_json_that_fails_leaves_the_old_file_and_nothing_else(
             write_json(path, impossible)
 
     def full(self: Path, *args: object, **options: object) -> int:
-        with self.open("w") as half:
-            half.write('{"a":')
+        with self.open("wb") as half:
+            half.write(b'{"a":')
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", full)
+        patch.setattr(Path, "write_bytes", full)
         with pytest.raises(StorageError, match="No space left") as no:
             write_json(path, {"a": 2})
     assert str(path) in str(no.value)
