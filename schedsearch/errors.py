@@ -45,4 +45,5 @@ def unknown(kind: str, name: object, allowed: Iterable[str], prefix: str = "") -
     near = get_close_matches(str(name).lower(), folded, n=1, cutoff=0.44)
     hint = f" did you mean {prefix + folded[near[0]]!r}?" if near else ""
     listed = ", ".join(prefix + n for n in names)
-    return f"unknown {kind} {prefix + str(name)!r}:{hint} (allowed: {listed})"
+    shown = repr(prefix + name) if isinstance(name, str) else repr(name)
+    return f"unknown {kind} {shown}:{hint} (allowed: {listed})"

@@ -104,8 +104,10 @@ class Run:
         return sum(not abandoned(trial) for trial in running)
 
     def _studies(self) -> list[tuple[str, list[FrozenTrial]]]:
+        """Return each study's trials by number: a database may hand them out in any order."""
         ids = study_ids(self.storage, self.name)
-        return [(name, self.storage.get_all_trials(i, deepcopy=False)) for name, i in ids.items()]
+        every = {name: self.storage.get_all_trials(i, deepcopy=False) for name, i in ids.items()}
+        return [(name, sorted(trials, key=lambda t: t.number)) for name, trials in every.items()]
 
     def _all(self) -> list[FrozenTrial]:
         return [trial for _, trials in self._studies() for trial in trials]

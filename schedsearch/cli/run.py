@@ -121,7 +121,7 @@ def _print_outcome(outcome: "Outcome") -> None:
     warm = f" warm-up={schedule.warmup.frac:.3g}" if schedule.warmup else ""
     typer.echo(
         f"\nBest, not confirmed on fresh seeds: {schedule.family} with "
-        f"base_lr={schedule.base_lr:.4g}{warm} {params}"
+        f"base_lr={schedule.base_lr:.4g}{warm} {params}".rstrip()
     )
     if outcome.test["test_accuracy"] is not None:
         accuracy = outcome.test["test_accuracy"]

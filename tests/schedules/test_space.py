@@ -97,7 +97,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"families": ["StepLR", "Cosine"]}, "unknown family 'Cosine'"),
     ({"families": []}, "at least one family"),
     ({"families": ["StepLR", "StepLR"]}, "'StepLR' twice"),
-    ({"families": "no_such_module:X"}, "cannot import no_such_module"),
+    ({"families": "no_such_module:X"}, "cannot import 'no_such_module'"),
     ({"base_lr": (1.0, 0.1)}, "low 1 is above high 0.1"),
     ({"base_lr": (0.0, 0.1)}, "above 0"),
     ({"base_lr": (0.1, float("inf"))}, "must be finite"),

@@ -13,10 +13,13 @@ from typing import Any
 import pandas as pd
 import pytest
 from optuna.storages import _CachedStorage
+from optuna.trial import TrialState
 
 from schedsearch import Run, open_run
 from schedsearch.launch import Outcome
 from schedsearch.search.events import Event, Trained
+from schedsearch.storage.connect import open_storage
+from schedsearch.storage.owners import LEASE, OWNER
 
 Launch = Callable[..., Outcome]
 Start = Callable[..., Any]
@@ -244,6 +247,41 @@ def test_two_machines_that_ask_at_the_same_moment_keep_to_the_total(
     later = check_complete(launch(trials=more, run_options=there).run, more)
     assert "waiting" not in set(later["state"]), "and is trained first when there is more"
     assert len(later) == more
+
+
+def test_a_waiting_trial_goes_to_the_one_that_is_first(
+    launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another machine takes it between this one's look and its grasp."""
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Trained):
+            raise KeyboardInterrupt
+
+    search = {"batch": 3}
+    with pytest.raises(KeyboardInterrupt):
+        launch(trials=3, search=search, run_options={"on_event": stop})
+    original = _CachedStorage.set_trial_state_values
+    taken: list[int] = []
+
+    def interposed(
+        self: _CachedStorage, trial_id: int, state: TrialState, values: Any = None
+    ) -> bool:
+        if state == TrialState.RUNNING and not taken:
+            taken.append(self.get_trial(trial_id).number)
+            other = open_storage(str(self._backend.engine.url))
+            assert other.set_trial_state_values(trial_id, TrialState.RUNNING)
+            other.set_trial_user_attr(trial_id, LEASE, time.time() + 100)
+            other.set_trial_user_attr(trial_id, OWNER, "elsewhere:1:1.00")
+        return original(self, trial_id, state, values)
+
+    monkeypatch.setattr(_CachedStorage, "set_trial_state_values", interposed)
+    trials = launch(trials=3, search=search).run.trials()
+    assert taken == [1]
+    assert list(trials["state"][:3]) == ["finished", "running", "finished"]
+    assert set(trials["state"][3:]) <= {"waiting"}
+    assert trials["owner"][1] == "elsewhere:1:1.00"
+    assert list(trials["attempt"][:3]) == [1, 1, 2]
 
 
 def test_trials_of_a_living_process_are_left_alone(

@@ -76,12 +76,15 @@ def test_two_machines_share_a_fresh_database(
         assert (curves.groupby("trial")["step"].count() == 5).all()
     for folder in folders:
         files = {p.name for p in (folder / "shared").iterdir()}
-        assert {"best.json", "storage.json"} <= files
+        assert "storage.json" in files
         assert "study.db" not in files
         with opened(folder / "shared") as same:
             assert same.trials().equals(trials)
             assert same.curves().equals(curves)
             assert same.best == best
+    # the one that ended last concluded; both may have, when they ended together
+    written = [folder / "shared" / "best.json" for folder in folders]
+    assert any(path.is_file() for path in written)
     code, out, _ = command("list", "--storage", database)
     assert code == 0
     assert "shared" in out
