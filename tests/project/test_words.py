@@ -19,6 +19,7 @@ each_command = pytest.mark.parametrize("name", COMMANDS)
 MOST_LINES = 300
 LONGER: dict[str, str] = {
     "tests/cli/test_bad_input.py": "one table of mistakes, which grows with what can be typed",
+    "tests/search/test_interrupts.py": "kills, interrupts and races, on the same few helpers",
     "tests/conftest.py": "fixtures that several folders share: runs, a database server, a shell",
 }
 

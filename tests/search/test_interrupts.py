@@ -145,6 +145,34 @@ def test_an_interrupted_study_ends_like_one_that_was_not(launch: Launch, after: 
     pd.testing.assert_frame_equal(stopped[columns], whole[columns], check_exact=True)
 
 
+@pytest.mark.parametrize("written", [0, 1, 3])
+def test_a_trial_that_was_half_drawn_is_drawn_to_its_end(
+    launch: Launch, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    """Killed between the creation of a trial and its last parameter."""
+    original = _CachedStorage.set_trial_param
+    calls: list[int] = []
+
+    def interrupted(self: _CachedStorage, trial_id: int, *args: Any) -> None:
+        number = self.get_trial(trial_id).number
+        calls.extend([number] * (number == 1))
+        if len(calls) > written:
+            raise KeyboardInterrupt
+        original(self, trial_id, *args)
+
+    study: dict[str, Any] = {"families": ["StepLR", "OneCycleLR"], "search": {"batch": 1}}
+    with monkeypatch.context() as patch:
+        patch.setattr(_CachedStorage, "set_trial_param", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            launch(name="half", trials=4, **study)
+    half = check_complete(launch(name="half", trials=4, **study).run, 4)
+    whole = check_complete(launch(name="whole", trials=4, **study).run, 4)
+    others = half["trial"] != 1
+    columns = ["trial", "schedule", "state", "val_loss"]
+    pd.testing.assert_frame_equal(half[columns][others], whole[columns][others], check_exact=True)
+    assert half["attempt"][1] == 2
+
+
 def test_an_interrupt_while_a_result_is_stored_gives_the_trial_back_too(
     launch: Launch, monkeypatch: pytest.MonkeyPatch, runs_dir: Path
 ) -> None:
