@@ -74,7 +74,7 @@ def test_after_kill_9_the_same_command_goes_on_to_the_same_total(
     runs_dir: Path,
     wait_until: Callable[..., None],
 ) -> None:
-    file = study_file(name="killed", trials=12, training=SLOW, search={"batch": 3})
+    file = study_file(name="killed", trials=9, training=SLOW, search={"batch": 3})
     command = ("run", file, "--runs-dir", runs_dir)
     process = start(*command)
     folder = runs_dir / "killed"
@@ -89,7 +89,7 @@ def test_after_kill_9_the_same_command_goes_on_to_the_same_total(
     assert (code, err) == (0, "")
     for number in left:
         assert f"trial {number} was left by a process that ended" in out
-    trials = check_complete(open_run(folder), 12)
+    trials = check_complete(open_run(folder), 9)
     assert set(trials["trial"][trials["attempt"] == 2]) == left
     assert set(trials["state"]) <= {"finished", "diverged"}
     kept = trials[trials["trial"].isin(done["trial"])].reset_index(drop=True)
@@ -106,7 +106,7 @@ def test_a_signal_ends_the_search_cleanly_and_the_next_call_finishes_it(
     wait_until: Callable[..., None],
     sent: signal.Signals,
 ) -> None:
-    file = study_file(name="stopped", trials=12, training=SLOW, search={"batch": 3})
+    file = study_file(name="stopped", trials=9, training=SLOW, search={"batch": 3})
     command = ("run", file, "--runs-dir", runs_dir)
     process = start(*command)
     folder = runs_dir / "stopped"
@@ -124,11 +124,11 @@ def test_a_signal_ends_the_search_cleanly_and_the_next_call_finishes_it(
     assert (code, err) == (0, "")
     assert "was left by" not in out, "they were given back, not left"
     assert f"{finished} finished before" in out
-    trials = check_complete(open_run(folder), 12)
+    trials = check_complete(open_run(folder), 9)
     assert set(trials["attempt"]) == {1, 2}
 
 
-@pytest.mark.parametrize("after", [1, 2, 4])
+@pytest.mark.parametrize("after", [2, 4])
 def test_an_interrupted_study_ends_like_one_that_was_not(launch: Launch, after: int) -> None:
     """What was given back is trained as it was drawn, and what is new is drawn anew."""
     search = {"batch": 3}
@@ -145,7 +145,7 @@ def test_an_interrupted_study_ends_like_one_that_was_not(launch: Launch, after: 
     pd.testing.assert_frame_equal(stopped[columns], whole[columns], check_exact=True)
 
 
-@pytest.mark.parametrize("written", [0, 1, 3])
+@pytest.mark.parametrize("written", [0, 3])
 def test_a_trial_that_was_half_drawn_is_drawn_to_its_end(
     launch: Launch, monkeypatch: pytest.MonkeyPatch, written: int
 ) -> None:
@@ -207,7 +207,7 @@ def test_two_processes_take_over_what_a_killed_one_left(
     runs_dir: Path,
     wait_until: Callable[..., None],
 ) -> None:
-    study: dict[str, Any] = {"name": "left", "trials": 12, "training": SLOW}
+    study: dict[str, Any] = {"name": "left", "trials": 8, "training": SLOW}
     folder = runs_dir / "left"
     first = start("run", study_file(**study, search={"batch": 4}), "--runs-dir", runs_dir)
     wait_until(lambda: in_mid_batch(folder, 4))
@@ -216,7 +216,7 @@ def test_two_processes_take_over_what_a_killed_one_left(
     command = ("run", study_file(**study, search={"batch": 1}), "--runs-dir", runs_dir)
     for code, _, err in race(command, command):
         assert (code, err) == (0, "")
-    trials = check_complete(open_run(folder), 12)
+    trials = check_complete(open_run(folder), 8)
     again = trials[trials["attempt"] != 1]
     assert list(again["attempt"]) == [2] * left, "each of them was trained once more"
     assert again["owner"].nunique() == 2, "both trained"
