@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import typer
 
-from schedsearch.cli import look, reuse, run
+from schedsearch.cli import compare, confirm, look, reuse, run, see
 from schedsearch.errors import SchedsearchError
 
 app = typer.Typer(
@@ -20,10 +20,14 @@ app = typer.Typer(
 
 for command in (
     run.run,
+    confirm.confirm,
     look.list_runs,
     look.status,
     look.trials,
     look.curves,
+    compare.convergence,
+    see.report,
+    see.plot,
     look.delete,
     reuse.families,
     reuse.tasks,
@@ -50,6 +54,8 @@ def version(
 
 def main() -> None:
     """Run the command; a person's mistake is one line and exit code 2, never a traceback."""
+    # threads that wait for one another sleep, and leave the cores to other processes (OpenMP)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.path.insert(0, os.getcwd())  # families, tasks and optimizers of the user's own
     try:
         code = app(standalone_mode=False)

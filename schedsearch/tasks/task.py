@@ -110,6 +110,16 @@ class Task:
         train, validation = self.train.to(device), self.validation.to(device)
         return replace(self, train=train, validation=validation, device=device)
 
+    def channels_last(self) -> "Task":
+        """Return the task with its images and models in torch's channels_last memory format."""
+
+        def make() -> nn.Module:
+            model = self.make_model()
+            return model.to(memory_format=torch.channels_last)
+
+        train, validation = _last(self.train), _last(self.validation)
+        return replace(self, make_model=make, train=train, validation=validation)
+
     def model(self, seed: int) -> nn.Module:
         """Make a model whose weights only the seed decides (global random state is left alone)."""
         with seeded(derive_seed(seed, "weights"), torch.device("cpu")):
@@ -126,6 +136,10 @@ class Task:
             order = torch.randperm(rows, generator=generator).to(self.device)
             for i in range(min(per_epoch, total_steps - first)):
                 yield order[i * self.batch_size : (i + 1) * self.batch_size]
+
+
+def _last(split: Split) -> Split:
+    return Split(split.inputs.contiguous(memory_format=torch.channels_last), split.targets)
 
 
 @torch.no_grad()

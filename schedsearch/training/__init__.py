@@ -1,10 +1,11 @@
 """How it is trained: engines, optimizers, devices. Knows nothing of Optuna."""
 
+from schedsearch.training.candidates import threads
 from schedsearch.training.curve import Curve, Evaluation
 from schedsearch.training.device import pick_device
 from schedsearch.training.engine import REFERENCE, Engine
 from schedsearch.training.optimizers import OptimizerSpec
-from schedsearch.training.probe import choose_engine, threads
+from schedsearch.training.probe import choose_engine
 from schedsearch.training.reference import DIVERGE_FACTOR, fit, train
 
 __all__ = [

@@ -1,17 +1,19 @@
 """Engine: how runs are trained, chosen by measuring; it decides the speed and nothing else."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from schedsearch.schedules import Schedule
 from schedsearch.tasks.task import Task
+from schedsearch.training.compiled import CompiledStep
 from schedsearch.training.curve import Curve
 from schedsearch.training.fused import train_fused
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.rates import moves_more_than_the_rate
 from schedsearch.training.reference import DIVERGE_FACTOR, OnEnd, OnEval, train
-from schedsearch.training.stack import Template
+from schedsearch.training.template import Template
 
 EngineName: TypeAlias = Literal["auto", "reference", "fused"]
 
@@ -23,20 +25,37 @@ class Engine:
     Args:
         kind: one run at a time, or many at once.
         stack: how many at once.
+        block: rows of a block of the stack; None: the stack is one block.
+        compiled: whether a block's step is compiled (where runs share their batches).
+        channels_last: whether images and models are in that memory format.
         threads: intra-op threads on the CPU.
         reason: why it was chosen, in one line.
     """
 
     kind: Literal["reference", "fused"]
     stack: int = 1
+    block: int | None = None
+    compiled: bool = False
+    channels_last: bool = False
     threads: int = 1
     reason: str = ""
-    _templates: dict[int, Template] = field(default_factory=dict, repr=False, compare=False)
+    _prepared: dict[int, "_Prepared"] = field(default_factory=dict, repr=False, compare=False)
 
     def describe(self) -> dict[str, Any]:
         """Return the choice as plain values."""
-        names = ("kind", "stack", "threads", "reason")
-        return {name: getattr(self, name) for name in names}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
+
+    @property
+    def summary(self) -> str:
+        """The choice in a few words.
+
+        >>> Engine("fused", stack=32, compiled=True, threads=2).summary
+        'fused, 32 runs at once, compiled, 2 threads'
+        """
+        words: list[str] = [self.kind]
+        words += [f"{self.stack} runs at once"] * (self.kind == "fused")
+        words += ["compiled"] * self.compiled + ["channels last"] * self.channels_last
+        return ", ".join([*words, f"{self.threads} thread{'s' * (self.threads != 1)}"])
 
     def train(
         self,
@@ -58,6 +77,7 @@ class Engine:
         seeds = [seed] * len(schedules) if isinstance(seed, int) else list(seed)
         alone = [i for i, s in enumerate(schedules) if self._alone(s)]
         curves: dict[int, Curve] = {}
+        prepared = self._prepare(task)
         for fused, part in ((True, _without(alone, len(schedules))), (False, alone)):
             if not part:
                 continue
@@ -72,20 +92,41 @@ class Engine:
             }
             chosen = [schedules[i] for i in part]
             if fused:
-                template = self._template(task)
-                done = train_fused(task, chosen, stack=self.stack, template=template, **common)
+                common |= {"stack": self.stack, "block": self.block}
+                if self.compiled and len(set(common["seed"])) == 1:
+                    common["stepper"] = prepared.compiled_step(optimizer, self.block or self.stack)
+                done = train_fused(prepared.task, chosen, template=prepared.template, **common)
             else:
-                done = train(task, chosen, **common)
+                done = train(prepared.task, chosen, **common)
             curves.update(zip(part, done, strict=True))
         return [curves[i] for i in range(len(schedules))]
 
     def _alone(self, schedule: Schedule) -> bool:
         return self.kind == "reference" or moves_more_than_the_rate(schedule)
 
-    def _template(self, task: Task) -> Template:
-        if id(task) not in self._templates:
-            self._templates[id(task)] = Template(task)
-        return self._templates[id(task)]
+    def _prepare(self, task: Task) -> "_Prepared":
+        if id(task) not in self._prepared:
+            self._prepared[id(task)] = _Prepared(task, self.channels_last)
+        return self._prepared[id(task)]
+
+
+class _Prepared:
+    """What an engine makes once for a task: its other memory format, its model's code."""
+
+    def __init__(self, task: Task, channels_last: bool) -> None:
+        self.original = task  # held, so that no other task gets its id
+        self.task = task.channels_last() if channels_last else task
+        self._steps: dict[tuple[str, int], CompiledStep] = {}
+
+    @cached_property
+    def template(self) -> Template:
+        return Template(self.task)
+
+    def compiled_step(self, optimizer: OptimizerSpec, size: int) -> CompiledStep:
+        key = (repr(optimizer), size)
+        if key not in self._steps:
+            self._steps[key] = CompiledStep(self.template, optimizer, size)
+        return self._steps[key]
 
 
 def _without(left_out: Sequence[int], count: int) -> list[int]:

@@ -19,7 +19,8 @@ from schedsearch.training.curve import Curve, Evaluation
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.rates import LiveRates
 from schedsearch.training.reference import DIVERGE_FACTOR, OnEnd, OnEval
-from schedsearch.training.stack import Stack, Template
+from schedsearch.training.stack import Block, Stack, Stepper
+from schedsearch.training.template import Template
 
 STACK = 32
 
@@ -37,6 +38,8 @@ def train_fused(
     diverge_factor: float = DIVERGE_FACTOR,
     stack: int = STACK,
     template: Template | None = None,
+    stepper: Stepper = Block.step,
+    block: int | None = None,
 ) -> list[Curve]:
     """Train a model for each schedule, `stack` of them at once. Arguments as in `train`.
 
@@ -52,6 +55,8 @@ def train_fused(
         diverge_factor: as in `train`.
         stack: how many runs are trained at once, K.
         template: what an earlier call made for this task, to be used again.
+        stepper: makes the steps of a block of the stack.
+        block: rows of a block (default: all).
 
     Returns:
         The curves, in the order of the schedules. A curve's seconds are the run's share of those
@@ -71,7 +76,7 @@ def train_fused(
         with seeded(derive_seed(seeds[first], "training"), task.device):
             _Runs(
                 template,
-                Stack(template, [seeds[i] for i in runs], optimizer),
+                Stack(template, [seeds[i] for i in runs], optimizer, stepper=stepper, block=block),
                 runs=runs,
                 rates=[
                     LiveRates(
@@ -125,7 +130,7 @@ class _Runs:
             # random layers draw for the whole stack at once: there, ended runs keep their place
             if not self.draws:
                 rows = [row for row, run in enumerate(self.alive) if run not in self.ended]
-                if len(rows) < len(self.alive):
+                if self.stack.frees(len(rows)):
                     self.alive = [self.alive[row] for row in rows]
                     self.stack.keep(rows)
             last = due
@@ -139,22 +144,24 @@ class _Runs:
             return
         each = [self.task.batch_indices(seed, total_steps) for seed in self.seeds]
         for parts in zip(*each, strict=True):
-            indices = torch.stack([parts[position] for position in self.alive])
+            indices = torch.stack([parts[self.alive[row]] for row in self.stack.filled])
             yield data.inputs[indices], data.targets[indices]
 
     def _steps(self, batches: Iterator[tuple[Tensor, Tensor]], last: int, due: int) -> None:
         """Make the steps up to an evaluation; nothing in here waits for the device."""
         steps = range(last + 1, due + 1)
         table = [self.rates[position].over(steps) for position in self.alive]
-        device, dtype = self.task.device, self.stack.params.dtype
-        rates = torch.tensor(table, device=device, dtype=dtype).T.unsqueeze(-1).contiguous()
-        self.loss_sum = torch.zeros(len(self.stack), device=device)
+        filled = [table[row] for row in self.stack.filled]
+        device, dtype = self.task.device, self.stack.dtype
+        rates = torch.tensor(filled, device=device, dtype=dtype).T.unsqueeze(-1).contiguous()
+        loss_sum = torch.zeros(len(filled), device=device)
         started = perf_counter()
         for j in range(len(steps)):
-            self.loss_sum += self.stack.step(*next(batches), rates[j])
-        self.train_losses = (self.loss_sum / len(steps)).tolist()  # waits for the device
-        share = (perf_counter() - started) / len(self.alive)
-        for position in self.alive:
+            loss_sum += self.stack.step(*next(batches), rates[j])
+        self.train_losses = (loss_sum / len(steps)).tolist()  # waits for the device
+        running = [position for position in self.alive if position not in self.ended]
+        share = (perf_counter() - started) / len(running)
+        for position in running:
             self.seconds[position] += share
         self.last_rates = [row[-1] for row in table]
 

@@ -1,62 +1,37 @@
-"""Choose an engine by a short measurement on the actual task, model, optimizer and device."""
+"""Choose an engine by a short measurement on the actual task, model, optimizer and device.
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+how long would the reference engine take?  little: nothing is worth measuring
+measure what needs no compiler, in turn:   formats, threads, runs at once
+still long?  compile one block's step:     it is used where it is right, and faster
+"""
+
 from time import perf_counter
 
 import psutil
 import torch
 
-from schedsearch.tasks.task import Task, seeded
+from schedsearch.tasks.task import Task
+from schedsearch.training.candidates import Bench, Candidate, thread_counts
 from schedsearch.training.engine import Engine, EngineName
 from schedsearch.training.optimizers import OptimizerSpec
-from schedsearch.training.stack import Stack, Template, why_not_fused
+from schedsearch.training.template import Template, why_not_fused
 
-_ROUNDS = 2  # each candidate is measured so often, in turn; the faster time counts
-_SECONDS = 0.15  # of one measurement
-_HOPELESS = 1.5  # times the best so far: not measured any further
+_SHORT = 2.0  # seconds of training that are not worth a probe
+_SHARE = 0.01  # of the expected seconds that one measurement may take,
+_SECONDS = (0.02, 0.15)  # within these bounds
+_COMPILE_WORTH = 35.0  # seconds of training that are worth a compile of 5 to 20 s
 _MEMORY_SHARE = 0.5  # of what is free, at the most
+_CACHE_BYTES = 24e6  # a compiled block should take no more: it is read and written at each step
 
 
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Use so many intra-op threads on the CPU; 0 leaves torch's own choice."""
-    before = torch.get_num_threads()
-    if count:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def most_that_fit(task: Task, optimizer: OptimizerSpec) -> int:
-    """Give how many runs fit into half of the free memory, by a count of what one run holds.
-
-    Parameters, gradients, the copy before a step and three states of the optimizer; and twice the
-    activations that the gradient of one batch saves.
-    """
-    model = task.model(0).train()
-    saved = 0
-
-    def count(tensor: torch.Tensor) -> torch.Tensor:
-        nonlocal saved
-        saved += tensor.numel() * tensor.element_size()
-        return tensor
-
-    with (
-        seeded(0, task.device),
-        torch.autograd.graph.saved_tensors_hooks(count, lambda t: t),
-    ):
-        batch = slice(0, task.batch_size)
-        task.loss(model(task.train.inputs[batch]), task.train.targets[batch])
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    if task.device.type == "cuda":
-        free = torch.cuda.mem_get_info(task.device)[0]
+def most_that_fit(template: Template) -> int:
+    """Give how many runs fit into half of the free memory."""
+    device = template.task.device
+    if device.type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
     else:
         free = psutil.virtual_memory().available
-    return max(1, int(free * _MEMORY_SHARE / (6 * weights + 2 * saved)))
+    return max(1, int(free * _MEMORY_SHARE / template.run_bytes()))
 
 
 def choose_engine(
@@ -67,6 +42,7 @@ def choose_engine(
     stack: int | None = None,
     thread_count: int | None = None,
     batch: int,
+    steps: int,
 ) -> Engine:
     """Choose how to train, by measuring the candidates in turn on a few steps.
 
@@ -76,130 +52,87 @@ def choose_engine(
         asked: "reference" or "fused" to leave no choice of the kind.
         stack: how many runs at once, to leave no choice of that.
         thread_count: intra-op threads, to leave no choice of that.
-        batch: how many runs are ever asked at once.
+        batch: how many runs are ever asked at once: no stack is larger.
+        steps: optimizer steps of all runs that are still to be trained.
 
     Returns:
         The engine; its `reason` says what was measured, or why nothing was.
     """
-    refusal = None if asked == "reference" else why_not_fused(task, optimizer)
-    counts = [thread_count] if thread_count else _thread_counts(task)
-    if asked == "reference" and len(counts) == 1:
-        return Engine("reference", threads=counts[0], reason="asked for")
-    limit = 1 if asked == "reference" or refusal else most_that_fit(task, optimizer)
-    stacks = [] if limit == 1 else _stacks(min(stack or batch, limit), fixed=stack is not None)
-    if asked == "fused" and not stacks:
-        stacks = [1] if refusal is None else []
-    candidates = [("reference", 1, n) for n in counts] if asked != "fused" or refusal else []
-    candidates += [("fused", k, n) for n in counts for k in stacks]
     started = perf_counter()
-    measured = _measure(task, optimizer, candidates)
-    seconds = perf_counter() - started
-    kind, size, count = min(measured, key=lambda candidate: measured[candidate])
+    counts = [thread_count] if thread_count else thread_counts(task.device)
+    plain = Candidate("reference", 1, counts[0])
+    bench = Bench(task, optimizer, _SECONDS[0])
+    bench.measure([plain])
+    expected = steps * bench.measured[plain]
+    if asked != "fused" and expected < _SHORT:
+        return Engine("reference", threads=counts[0], reason=f"{expected:.1f} s of training")
+    bench = Bench(task, optimizer, min(max(_SHARE * expected, _SECONDS[0]), _SECONDS[1]))
+
+    refusal = None if asked == "reference" else why_not_fused(task, optimizer)
+    formats = [False, True] if _takes_formats(bench.template(channels_last=False)) else [False]
+    candidates = []
+    if asked != "fused" or refusal:
+        candidates += [Candidate("reference", 1, n, f) for n in counts for f in formats]
+    notes: list[str] = []
+    most = limit = 1
+    if asked != "reference" and refusal is None:
+        limit = most_that_fit(bench.template(channels_last=False))
+        most = min(stack or batch, batch, limit)
+        sizes = _sizes(most, fixed=stack is not None)
+        sizes = sizes or [1] * (asked == "fused")
+        candidates += [Candidate("fused", k, n, formats[-1]) for n in counts for k in sizes]
+    bench.measure(candidates)
+    if asked != "reference" and refusal is None:
+        problem = _compile(bench, steps, most, formats[-1])
+        notes += [problem] if problem else []
+    best = bench.best
+    if refusal is not None:
+        notes.append(f"not fused: {refusal}")
+    if stack is not None and stack > most and best.kind == "fused":
+        why = "memory holds" if most == limit else "this study asks"
+        notes.append(f"{why} {most} at once, not {stack}")
     return Engine(
-        "fused" if kind == "fused" else "reference",
-        stack=size,
-        threads=count,
-        reason=_reason(measured, (kind, size, count), refusal, seconds, stack, limit),
+        best.kind,
+        stack=most if best.kind == "fused" else 1,
+        block=best.size if best.kind == "fused" else None,
+        compiled=best.compiled,
+        channels_last=best.channels_last,
+        threads=best.threads,
+        reason=_reason(bench, notes, perf_counter() - started),
     )
 
 
-Candidate = tuple[str, int, int]
+def _takes_formats(template: Template) -> bool:
+    return template.has_convolutions and template.task.train.inputs.dim() == 4
 
 
-def _thread_counts(task: Task) -> list[int]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return [1] if task.device.type != "cpu" or not cores or cores == 1 else [1, cores]
+def _sizes(most: int, *, fixed: bool) -> list[int]:
+    if fixed or most <= 1:
+        return [most] * fixed
+    return sorted({most, *(k for k in (8, 32) if k < most)})
 
 
-def _stacks(most: int, *, fixed: bool) -> list[int]:
-    if fixed:
-        return [most]
-    return sorted({most, *(k for k in (8, 16, 32, 64) if k < most)})
+def _compile(bench: Bench, steps: int, most: int, channels_last: bool) -> str | None:
+    """Compile one candidate where the training left is long enough; say what went wrong."""
+    best = bench.best
+    template = bench.template(channels_last=channels_last)
+    if steps * bench.measured[best] < _COMPILE_WORTH or template.draws:
+        return None
+    size = 1 if template.task.device.type == "cpu" else most
+    while 2 * size <= most and 2 * size * template.run_bytes() <= _CACHE_BYTES:
+        size *= 2
+    candidate = Candidate("fused", size, best.threads, channels_last, compiled=True)
+    problem = bench.compile(candidate)
+    if problem is None:
+        bench.measure([candidate])
+    return problem
 
 
-def _measure(
-    task: Task, optimizer: OptimizerSpec, candidates: Sequence[Candidate]
-) -> dict[Candidate, float]:
-    """Give the seconds of a step and run of each candidate, the better of two rounds."""
-    template = Template(task) if any(kind == "fused" for kind, _, _ in candidates) else None
-    steppers: dict[tuple[str, int], Callable[[], None]] = {}
-    for kind, size, _ in candidates:
-        if (kind, size) not in steppers:
-            if kind == "fused" and template is not None:
-                steppers[kind, size] = _fused_step(template, optimizer, size)
-            else:
-                steppers[kind, size] = _reference_step(task, optimizer)
-    best: dict[Candidate, float] = {}
-    for _ in range(_ROUNDS):
-        for kind, size, count in candidates:
-            hopeless = _HOPELESS * min(best.values(), default=float("inf"))
-            if best.get((kind, size, count), 0.0) > hopeless:
-                continue
-            with threads(count):
-                took = _time(steppers[kind, size], task.device, hopeless * size) / size
-            best[kind, size, count] = min(took, best.get((kind, size, count), took))
-    return best
-
-
-def _time(step: Callable[[], None], device: torch.device, hopeless: float) -> float:
-    """Give the seconds of a step; of a step that takes too long, those of that one."""
-    started = perf_counter()
-    step()
-    _wait(device)
-    first = perf_counter() - started
-    if first > max(hopeless, _SECONDS):
-        return first
-    steps, started = 0, perf_counter()
-    while steps < 3 or perf_counter() - started < _SECONDS:
-        step()
-        steps += 1
-    _wait(device)
-    return (perf_counter() - started) / steps
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def _reference_step(task: Task, optimizer: OptimizerSpec) -> Callable[[], None]:
-    model = task.model(0).train()
-    optim = optimizer.make(model.parameters(), lr=1e-6)
-    inputs, targets = (t[: task.batch_size] for t in (task.train.inputs, task.train.targets))
-
-    def step() -> None:
-        loss = task.loss(model(inputs), targets)
-        optim.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optim.step()
-
-    return step
-
-
-def _fused_step(template: Template, optimizer: OptimizerSpec, size: int) -> Callable[[], None]:
-    task = template.task
-    stack = Stack(template, [0] * size, optimizer)
-    rates = torch.full((size, 1), 1e-6, device=task.device, dtype=stack.params.dtype)
-    inputs, targets = (t[: task.batch_size] for t in (task.train.inputs, task.train.targets))
-    return lambda: (stack.step(inputs, targets, rates), None)[1]
-
-
-def _reason(
-    measured: dict[Candidate, float],
-    chosen: Candidate,
-    refusal: str | None,
-    seconds: float,
-    asked_stack: int | None,
-    limit: int,
-) -> str:
+def _reason(bench: Bench, notes: list[str], seconds: float) -> str:
     """Say what was measured, and what stood in the way."""
-    kind, size, _ = chosen
-    plain = min((s for (k, _, _), s in measured.items() if k == "reference"), default=None)
-    parts = [f"{measured[chosen] * 1e3:.3g} ms a step and run"]
-    if kind == "fused" and plain is not None:
-        parts.append(f"{plain / measured[chosen]:.1f} times the reference's speed")
-    if refusal is not None:
-        parts.append(f"not fused: {refusal}")
-    if asked_stack is not None and asked_stack > size and kind == "fused":
-        parts.append(f"memory holds {limit} at once, not {asked_stack}")
-    return f"{'; '.join(parts)} (probed in {seconds:.1f} s)"
+    best = bench.best
+    parts = [f"{bench.measured[best] * 1e3:.3g} ms a step and run"]
+    plain = min((s for c, s in bench.measured.items() if c.kind == "reference"), default=None)
+    if best.kind == "fused" and plain is not None:
+        parts.append(f"{plain / bench.measured[best]:.1f} times the reference engine's speed")
+    return f"{'; '.join([*parts, *notes])} (probed in {seconds:.1f} s)"

@@ -1,120 +1,89 @@
-"""Stack: K models of one task as a single parameter [K, P], stepped by one real torch optimizer.
+"""Stack: K models of one task as rows of one parameter [K, P], stepped by a real torch optimizer.
 
     params [K, P] --vmap(grad_and_value)--> grads [K, P], losses [K]
     one optimizer with lr = 1:  params -> params + update
     each run's own rate:        params + rate[k] * update[k]
 
 This equals K optimizers with their own rates wherever an update is elementwise and linear in `lr`:
-SGD, Adam, AdamW, NAdam, RAdam.
+SGD, Adam, AdamW, NAdam, RAdam. A stack lies in blocks of equal size, so that one compiled step
+serves them all, and a block is free as soon as so many runs have ended.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
+from math import ceil
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
 
-from schedsearch.tasks.task import Loss, Split, Task, seeded
+from schedsearch.tasks.task import Split
 from schedsearch.training.optimizers import OptimizerSpec
-
-FUSABLE_OPTIMIZERS = ("SGD", "Adam", "AdamW", "NAdam", "RAdam")
-Gradients: TypeAlias = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
-_RANDOM_LAYERS = (nn.modules.dropout._DropoutNd, nn.RReLU)
-_EVALUATION_NUMBERS = 3_000_000  # inputs of an evaluation's forward pass, over all runs
+from schedsearch.training.template import Gradients, Template
 
 
-def why_not_fused(task: Task, optimizer: OptimizerSpec) -> str | None:
-    """Say in one line why a task's runs cannot be fused; None when they can."""
-    if optimizer.name not in FUSABLE_OPTIMIZERS:
-        return f"the update of {optimizer.name} is not known to be linear in its rate"
-    model = task.model(0).train()
-    params = list(model.parameters())
-    if not params or any(not p.requires_grad for p in params):
-        return "the model has frozen parameters"
-    if len({p.dtype for p in params}) > 1:
-        return "the model's parameters are of several types"
-    if len(list(model.named_parameters(remove_duplicate=False))) != len(params):
-        return "the model shares a parameter between layers"
-    return _why_not_vmapped(task, model)
-
-
-def _why_not_vmapped(task: Task, model: nn.Module) -> str | None:
-    """Try one vmapped gradient on two rows, and see whether it changes a buffer."""
-    shapes = _Shapes(model)
-    inputs, targets = task.train.inputs[:2], task.train.targets[:2]
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    flat = shapes.flatten(model).expand(2, -1).clone()
-    try:
-        with seeded(0, task.device):
-            model(inputs)
-            changed = [n for n, b in model.named_buffers() if not torch.equal(b, buffers[n])]
-            if changed:
-                return f"a training step changes the model's buffer {changed[0]}"
-            gradients_of(model, task.loss, shapes)(flat, inputs, targets)
-    except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
-        return f"vmap refuses the model: {' '.join(str(error).split())[:120]}"
-    return None
-
-
-class _Shapes:
-    """How a model's parameters lie one after another in a flat vector [P]."""
-
-    def __init__(self, model: nn.Module) -> None:
-        named = list(model.named_parameters())
-        self.names = [name for name, _ in named]
-        self.shapes = [p.shape for _, p in named]
-        self.sizes = [p.numel() for _, p in named]
-
-    def flatten(self, model: nn.Module) -> Tensor:
-        return torch.cat([p.detach().reshape(-1) for p in model.parameters()])
-
-    def named(self, flat: Tensor) -> dict[str, Tensor]:
-        parts = torch.split(flat, self.sizes)
-        return {n: p.view(s) for n, p, s in zip(self.names, parts, self.shapes, strict=True)}
-
-
-def gradients_of(model: nn.Module, loss: Loss, shapes: _Shapes, *, own: bool = False) -> Gradients:
-    """Make the function (params [K, P], inputs, targets) -> (grads [K, P], losses [K]).
-
-    With `own`, each run has a batch of its own: inputs [K, B, ...] and targets [K, B].
-    """
-
-    def one(flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
-        return loss(functional_call(model, shapes.named(flat), (inputs,)), targets)
-
-    batch = 0 if own else None
-    every: Gradients = vmap(grad_and_value(one), in_dims=(0, batch, batch), randomness="different")
-    return every
-
-
-class Template:
-    """What all stacks of one task share: its model's code, and the function of its gradients.
+class Block:
+    """Rows of a stack that are stepped together, by one optimizer.
 
     Args:
-        task: what is trained.
+        gradients: the function of the rows' gradients (see `Template.gradients`).
+        params: `[K, P]`, one row a run.
+        optimizer: a fusable optimizer.
+        state: the optimizer's state, where there is one already.
     """
 
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        self.model = task.model(0).train()
-        self.shapes = _Shapes(self.model)
-        self._gradients: dict[bool, Gradients] = {}
+    def __init__(
+        self,
+        gradients: Gradients,
+        params: Tensor,
+        optimizer: OptimizerSpec,
+        state: dict[str, Any] | None = None,
+    ) -> None:
+        self._gradients = gradients
+        self.params = nn.Parameter(params)
+        self.optimizer = optimizer.make([self.params], lr=1.0)
+        # the step itself: torch wraps it in hooks that a compiled step would be broken up by
+        self._optimizer_step = inspect.unwrap(type(self.optimizer).step)
+        if state:
+            self.optimizer.state[self.params] = state
 
     @property
-    def draws(self) -> bool:
-        """Whether the model has layers that draw random numbers while it trains."""
-        return any(isinstance(module, _RANDOM_LAYERS) for module in self.model.modules())
+    def state(self) -> dict[str, Any]:
+        """The optimizer's state; empty before the first step."""
+        state: dict[str, Any] = self.optimizer.state[self.params]
+        return state
 
-    def gradients(self, *, own: bool) -> Gradients:
-        """Give the function of the gradients, for batches that runs share or have of their own."""
-        if own not in self._gradients:
-            self._gradients[own] = gradients_of(self.model, self.task.loss, self.shapes, own=own)
-        return self._gradients[own]
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the weights."""
+        return self.params.dtype
 
-    def weights(self, seed: int) -> Tensor:
-        """Give the weights [P] that a seed decides."""
-        return self.shapes.flatten(self.task.model(seed))
+    def step(self, inputs: Tensor, targets: Tensor, rates: Tensor) -> Tensor:
+        """Make one step of every run, each at its own rate.
+
+        Args:
+            inputs: `[B, ...]` for all runs, or `[K, B, ...]` when each has its own batches.
+            targets: `[B]` or `[K, B]`.
+            rates: `[K, 1]`, on the device.
+
+        Returns:
+            The losses `[K]` before the step.
+        """
+        now = self.params.detach()
+        grads, losses = self._gradients(now, inputs, targets)
+        if self.params.grad is not None and torch.compiler.is_compiling():
+            self.params.grad.copy_(grads)  # a new .grad would break the compiled graph up
+        else:
+            self.params.grad = grads
+        with torch.no_grad():
+            before = now.clone()
+            self._optimizer_step(self.optimizer)
+            self.params.copy_(torch.lerp(before, self.params, rates))
+        return losses
+
+
+# Makes a step of a block, as `Block.step` does: as it is, or compiled.
+Stepper: TypeAlias = Callable[[Block, Tensor, Tensor, Tensor], Tensor]
 
 
 class Stack:
@@ -124,74 +93,101 @@ class Stack:
         template: the task's.
         seeds: the seed of each run's weights.
         optimizer: a fusable optimizer.
+        stepper: makes a block's step (default: `Block.step`).
+        block: rows of a block (default: all). The last one is filled up with copies.
     """
 
-    def __init__(self, template: Template, seeds: Sequence[int], optimizer: OptimizerSpec) -> None:
-        self._template = template
-        self._spec = optimizer
+    def __init__(
+        self,
+        template: Template,
+        seeds: Sequence[int],
+        optimizer: OptimizerSpec,
+        *,
+        stepper: Stepper = Block.step,
+        block: int | None = None,
+    ) -> None:
+        self._template, self._spec, self._stepper = template, optimizer, stepper
         weights = {seed: template.weights(seed) for seed in sorted(set(seeds))}
         self.own_batches = len(weights) > 1
-        self._gradients = template.gradients(own=self.own_batches)
+        self._size = block
         self._hold(torch.stack([weights[seed] for seed in seeds]), {})
 
     def __len__(self) -> int:
-        return len(self.params)
+        return self._rows
+
+    @property
+    def params(self) -> Tensor:
+        """The runs' weights `[K, P]`."""
+        return torch.cat([block.params.detach() for block in self.blocks])[: self._rows]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the weights."""
+        return self.blocks[0].dtype
 
     def _hold(self, params: Tensor, state: dict[str, Any]) -> None:
-        self.params = nn.Parameter(params)
-        self._before = torch.empty_like(params)
-        self.optimizer = self._spec.make([self.params], lr=1.0)
-        if state:
-            self.optimizer.state[self.params] = state
+        """Lay rows out in blocks; a value of the state with no rows is copied to each block."""
+        self._rows = len(params)
+        size = self._size or len(params)
+        filled = torch.arange(ceil(len(params) / size) * size) % len(params)
+        parts = torch.split(filled.to(params.device), size)
+        self.filled = filled.tolist()  # which row lies at each place of the blocks
+        self.blocks = [
+            Block(
+                self._template.gradients(own=self.own_batches),
+                params[rows],
+                self._spec,
+                {
+                    name: value[rows] if _has_rows(value) else _copied(value)
+                    for name, value in state.items()
+                },
+            )
+            for rows in parts
+        ]
 
     def step(self, inputs: Tensor, targets: Tensor, rates: Tensor) -> Tensor:
-        """Make one step of every run, each at its own rate.
+        """Make one step of every run, as `Block.step` does.
 
         Args:
-            inputs: `[B, ...]` for all runs, or `[K, B, ...]` when the runs' seeds differ.
-            targets: `[B]` or `[K, B]`.
-            rates: `[K, 1]`, on the device.
+            inputs: `[B, ...]`, or `[places, B, ...]` when the runs' seeds differ.
+            targets: `[B]` or `[places, B]`.
+            rates: `[places, 1]`; a place of the blocks holds the row that `filled` says.
 
         Returns:
-            The losses `[K]` before the step.
+            The losses `[places]` before the step.
         """
-        self.params.grad, losses = self._gradients(self.params.detach(), inputs, targets)
-        self._before.copy_(self.params.detach())
-        self.optimizer.step()
-        with torch.no_grad():
-            torch.lerp(self._before, self.params, rates, out=self.params)
-        return losses
+        losses, first = [], 0
+        for block in self.blocks:
+            mine = slice(first, first + len(block.params))
+            batch = (inputs[mine], targets[mine]) if self.own_batches else (inputs, targets)
+            losses.append(self._stepper(block, *batch, rates[mine]))
+            first = mine.stop
+        return losses[0] if len(losses) == 1 else torch.cat(losses)
+
+    def frees(self, rows: int) -> bool:
+        """Say whether fewer blocks would hold so many runs."""
+        if self._size is None:
+            return rows < self._rows
+        return ceil(rows / self._size) < len(self.blocks)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Drop all runs but those; the others go on as if nothing had happened."""
-        index = torch.tensor(rows, device=self.params.device)
-        old = self.optimizer.state[self.params]
+        index = torch.tensor(rows, device=self.blocks[0].params.device)
+        states = [block.state for block in self.blocks]
         state = {
-            name: value[index] if isinstance(value, Tensor) and value.dim() > 0 else value
-            for name, value in old.items()
+            name: torch.cat([s[name] for s in states])[index] if _has_rows(value) else value
+            for name, value in states[0].items()
         }
-        self._hold(self.params.detach()[index], state)
+        self._hold(self.params[index], state)
 
-    @torch.no_grad()
     def evaluate(self, split: Split) -> tuple[Tensor, Tensor]:
         """Give each run's mean loss and accuracy on a split, `[K]` and `[K]` (no sync)."""
-        model, shapes, loss = self._template.model, self._template.shapes, self._template.task.loss
-        model.eval()
+        return self._template.evaluate(self.params, split)
 
-        def one(flat: Tensor, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-            outputs = functional_call(model, shapes.named(flat), (inputs,))
-            right = (outputs.argmax(dim=-1) == targets).sum()
-            return loss(outputs, targets) * len(targets), right
 
-        every = vmap(one, in_dims=(0, None, None))
-        numbers = len(self) * max(split.inputs[0].numel(), 1)
-        rows = max(16, min(len(split), _EVALUATION_NUMBERS // numbers))
-        sums = [
-            every(self.params.detach(), split.inputs[i : i + rows], split.targets[i : i + rows])
-            for i in range(0, len(split), rows)
-        ]
-        model.train()
-        losses, right = (
-            torch.stack(parts).sum(dim=0) / len(split) for parts in zip(*sums, strict=True)
-        )
-        return losses, right
+def _has_rows(value: object) -> bool:
+    return isinstance(value, Tensor) and value.dim() > 0
+
+
+def _copied(value: object) -> object:
+    return value.clone() if isinstance(value, Tensor) else value

@@ -11,8 +11,10 @@ from schedsearch.horizon import evaluation_steps
 from schedsearch.schedules import FAMILIES, Schedule, Warmup
 from schedsearch.tasks import Split, Task
 from schedsearch.training import OptimizerSpec
+from schedsearch.training.compiled import CompiledStep
 from schedsearch.training.rates import LiveRates
-from schedsearch.training.stack import Stack, Template
+from schedsearch.training.stack import Block
+from schedsearch.training.template import Template
 
 STEPS, EVALS, SEED = 300, 10, 3
 FLOAT64, FLOAT32 = 1e-10, 1e-4
@@ -95,11 +97,15 @@ def stacked_loop(
     optimizer: OptimizerSpec,
     steps: int,
     *,
-    plant: Callable[[Stack, Tensor], Tensor] = lambda stack, rates: rates,
+    plant: Callable[[Block, Tensor], Tensor] = lambda block, rates: rates,
     shift: int = 0,
-) -> tuple[Stack, Tensor, list[list[float]]]:
-    """All schedules on one Stack, with the rates of LiveRates; `plant` and `shift` are the bugs."""
-    stack = Stack(Template(task), [SEED] * len(schedules), optimizer)
+    compiled: bool = False,
+) -> tuple[Block, Tensor, list[list[float]]]:
+    """All schedules on one Block, with the rates of LiveRates; `plant` and `shift` are the bugs."""
+    template = Template(task)
+    weights = template.weights(SEED).expand(len(schedules), -1).clone()
+    stack = Block(template.gradients(), weights, optimizer)
+    stepper = CompiledStep(template, optimizer, len(schedules)) if compiled else Block.step
     live = [
         LiveRates(s, STEPS, steps_per_epoch=task.steps_per_epoch, evals=EVALS) for s in schedules
     ]
@@ -113,9 +119,9 @@ def stacked_loop(
         for step in range(last, stop):
             rows = next(batches)
             used = [table[max(step - shift, 0)] for table in tables]
-            rates = torch.tensor(used, dtype=stack.params.dtype).unsqueeze(-1)
+            rates = torch.tensor(used, dtype=stack.dtype).unsqueeze(-1)
             inputs, targets = task.train.inputs[rows], task.train.targets[rows]
-            losses.append(stack.step(inputs, targets, plant(stack, rates)))
+            losses.append(stepper(stack, inputs, targets, plant(stack, rates)))
         for run in live:
             run.tell(metric(due), metric(due))
         last = stop
@@ -130,11 +136,12 @@ def assert_equal(
     optimizer: OptimizerSpec,
     *,
     steps: int = STEPS,
-    plant: Callable[[Stack, Tensor], Tensor] = lambda stack, rates: rates,
+    plant: Callable[[Block, Tensor], Tensor] = lambda block, rates: rates,
     shift: int = 0,
+    compiled: bool = False,
 ) -> None:
     stack, losses, tables = stacked_loop(
-        task, schedules, optimizer, steps, plant=plant, shift=shift
+        task, schedules, optimizer, steps, plant=plant, shift=shift, compiled=compiled
     )
     tolerance = FLOAT64 if stack.params.dtype == torch.float64 else FLOAT32
     for row, schedule in enumerate(schedules):

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from fused_loops import OPTIMIZERS, assert_same_curves, common
@@ -11,12 +12,18 @@ from schedsearch.schedules import Schedule
 from schedsearch.tasks import Task, load_task
 from schedsearch.training import Engine, OptimizerSpec, choose_engine, train
 from schedsearch.training import probe as probe_module
-from schedsearch.training.stack import why_not_fused
+from schedsearch.training.template import Template, why_not_fused
 
 
 @pytest.fixture(scope="module")
 def digits() -> Task:
     return load_task("digits")
+
+
+def choose(task: Task, **changes: Any) -> Engine:
+    """Choose for SGD on one thread, where 10,000 steps are left to be trained."""
+    settings: dict[str, Any] = {"thread_count": 1, "batch": 16, "steps": 10**4}
+    return choose_engine(task, OPTIMIZERS[0], **(settings | changes))
 
 
 def with_model(task: Task, make: Callable[[], nn.Module]) -> Task:
@@ -67,7 +74,7 @@ def test_what_cannot_be_fused_runs_on_the_reference_engine_and_says_why(
     assert refusal is not None
     assert word in refusal
     for asked in ("auto", "fused"):
-        engine = choose_engine(task, optimizer, asked=asked, thread_count=1, batch=8)
+        engine = choose_engine(task, optimizer, asked=asked, thread_count=1, batch=8, steps=10**6)
         assert engine.kind == "reference"
         assert refusal in engine.reason
     settings = common(20, optimizer=optimizer, eval_steps=(20,))
@@ -94,20 +101,32 @@ def test_a_schedule_that_moves_the_momentum_is_trained_alone(digits: Task) -> No
 
 
 def test_the_choice_is_by_measurement_and_can_be_overridden(digits: Task) -> None:
-    free = choose_engine(digits, OPTIMIZERS[0], thread_count=1, batch=16)
+    free = choose(digits)
     assert free.kind in ("reference", "fused")
     assert "ms a step and run" in free.reason
-    forced = choose_engine(digits, OPTIMIZERS[0], asked="fused", stack=5, thread_count=1, batch=16)
+    forced = choose_engine(
+        digits, OPTIMIZERS[0], asked="fused", stack=5, thread_count=1, batch=16, steps=10**4
+    )
     assert (forced.kind, forced.stack, forced.threads) == ("fused", 5, 1)
-    plain = choose_engine(digits, OPTIMIZERS[0], asked="reference", thread_count=1, batch=16)
+    plain = choose_engine(
+        digits, OPTIMIZERS[0], asked="reference", thread_count=1, batch=16, steps=10**4
+    )
     assert plain.kind == "reference"
 
 
 def test_a_stack_that_memory_cannot_hold_is_reduced_and_says_so(
     digits: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert probe_module.most_that_fit(digits, OPTIMIZERS[0]) > 100
-    monkeypatch.setattr(probe_module, "most_that_fit", lambda task, optimizer: 3)
-    engine = choose_engine(digits, OPTIMIZERS[0], asked="fused", stack=64, thread_count=1, batch=64)
+    assert probe_module.most_that_fit(Template(digits)) > 100
+    monkeypatch.setattr(probe_module, "most_that_fit", lambda template: 3)
+    engine = choose_engine(
+        digits, OPTIMIZERS[0], asked="fused", stack=64, thread_count=1, batch=64, steps=10**4
+    )
     assert engine.stack == 3
     assert "memory holds 3 at once, not 64" in engine.reason
+
+
+def test_a_stack_is_no_larger_than_what_the_study_asks_at_once(digits: Task) -> None:
+    engine = choose(digits, asked="fused", stack=10**6, batch=4)
+    assert engine.stack == 4
+    assert "this study asks 4 at once, not 1000000" in engine.reason

@@ -26,7 +26,8 @@ from schedsearch.schedules import Schedule, Warmup
 from schedsearch.tasks import Task, load_task
 from schedsearch.training import OptimizerSpec, fit, train
 from schedsearch.training.fused import train_fused
-from schedsearch.training.stack import FUSABLE_OPTIMIZERS, Stack, why_not_fused
+from schedsearch.training.stack import Block
+from schedsearch.training.template import FUSABLE_OPTIMIZERS, why_not_fused
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +61,14 @@ def test_equal_in_float32(model: str) -> None:
     assert_equal(task, schedules, OPTIMIZERS[0], steps=STEPS if model == "mlp" else 60)
 
 
-def shared_momentum(stack: Stack, rates: Tensor) -> Tensor:
+def shared_momentum(stack: Block, rates: Tensor) -> Tensor:
     buffer = stack.optimizer.state[stack.params].get("momentum_buffer")
     if buffer is not None:
         buffer.copy_(buffer.mean(dim=0, keepdim=True).expand_as(buffer))
     return rates
 
 
-PLANTED: dict[str, tuple[Callable[[Stack, Tensor], Tensor], int]] = {
+PLANTED: dict[str, tuple[Callable[[Block, Tensor], Tensor], int]] = {
     "the rates come one step late": (lambda stack, rates: rates, 1),
     "two runs are swapped": (lambda stack, rates: rates.flip(0), 0),
     "the momentum is shared": (shared_momentum, 0),

@@ -1,0 +1,185 @@
+"""Template: what all stacks of one task share, its model as a function of flat parameters [P]."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+
+from schedsearch.tasks.task import Loss, Split, Task, evaluate, seeded
+from schedsearch.training.layers import as_products
+from schedsearch.training.optimizers import OptimizerSpec
+
+FUSABLE_OPTIMIZERS = ("SGD", "Adam", "AdamW", "NAdam", "RAdam")
+Gradients: TypeAlias = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+_RANDOM_LAYERS = (nn.modules.dropout._DropoutNd, nn.RReLU)
+_EVALUATION_NUMBERS = 1_000_000  # inputs of an evaluation's forward pass, over all runs
+
+
+def why_not_fused(task: Task, optimizer: OptimizerSpec) -> str | None:
+    """Say in one line why a task's runs cannot be fused; None when they can."""
+    if optimizer.name not in FUSABLE_OPTIMIZERS:
+        return f"the update of {optimizer.name} is not known to be linear in its rate"
+    model = task.model(0).train()
+    params = list(model.parameters())
+    if not params or any(not p.requires_grad for p in params):
+        return "the model has frozen parameters"
+    if len({p.dtype for p in params}) > 1:
+        return "the model's parameters are of several types"
+    if len(list(model.named_parameters(remove_duplicate=False))) != len(params):
+        return "the model shares a parameter between layers"
+    return _why_not_vmapped(task, model)
+
+
+def _why_not_vmapped(task: Task, model: nn.Module) -> str | None:
+    """Try one vmapped gradient on two rows, and see whether it changes a buffer."""
+    shapes = Shapes(model)
+    inputs, targets = task.train.inputs[:2], task.train.targets[:2]
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    flat = shapes.flatten(model).expand(2, -1).clone()
+    try:
+        with seeded(0, task.device):
+            model(inputs)
+            changed = [n for n, b in model.named_buffers() if not torch.equal(b, buffers[n])]
+            if changed:
+                return f"a training step changes the model's buffer {changed[0]}"
+            gradients_of(model, task.loss, shapes)(flat, inputs, targets)
+    except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
+        return f"vmap refuses the model: {' '.join(str(error).split())[:120]}"
+    return None
+
+
+class Shapes:
+    """How a model's parameters lie one after another in a flat vector [P]."""
+
+    def __init__(self, model: nn.Module) -> None:
+        named = list(model.named_parameters())
+        self.names = [name for name, _ in named]
+        self.shapes = [p.shape for _, p in named]
+        self.sizes = [p.numel() for _, p in named]
+
+    def flatten(self, model: nn.Module) -> Tensor:
+        return torch.cat([p.detach().reshape(-1) for p in model.parameters()])
+
+    def named(self, flat: Tensor) -> dict[str, Tensor]:
+        parts = torch.split(flat, self.sizes)
+        return {n: p.view(s) for n, p, s in zip(self.names, parts, self.shapes, strict=True)}
+
+
+def gradients_of(model: nn.Module, loss: Loss, shapes: Shapes, *, own: bool = False) -> Gradients:
+    """Make the function (params [K, P], inputs, targets) -> (grads [K, P], losses [K]).
+
+    With `own`, each run has a batch of its own: inputs [K, B, ...] and targets [K, B].
+    """
+
+    def one(flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        return loss(functional_call(model, shapes.named(flat), (inputs,)), targets)
+
+    batch = 0 if own else None
+    every: Gradients = vmap(grad_and_value(one), in_dims=(0, batch, batch), randomness="different")
+    return every
+
+
+class Template:
+    """What all stacks of one task share: its model's code, and the function of its gradients.
+
+    Args:
+        task: what is trained.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.model = task.model(0).train()
+        self.shapes = Shapes(self.model)
+        self._gradients: dict[tuple[bool, bool], Gradients] = {}
+
+    @property
+    def draws(self) -> bool:
+        """Whether the model has layers that draw random numbers while it trains."""
+        return any(isinstance(module, _RANDOM_LAYERS) for module in self.model.modules())
+
+    @property
+    def has_convolutions(self) -> bool:
+        """Whether torch would group convolutions to vmap the model."""
+        return any(isinstance(m, nn.modules.conv._ConvNd) for m in self.model.modules())
+
+    def gradients(self, *, own: bool = False, products: bool = False) -> Gradients:
+        """Give the function of the gradients.
+
+        Args:
+            own: for batches of each run's own, not shared ones.
+            products: with convolutions written as products (see `layers`), for torch.compile.
+        """
+        if (own, products) not in self._gradients:
+            model = as_products(self.model) if products else self.model
+            every = gradients_of(model, self.task.loss, self.shapes, own=own)
+            self._gradients[own, products] = every
+        return self._gradients[own, products]
+
+    def weights(self, seed: int) -> Tensor:
+        """Give the weights [P] that a seed decides."""
+        return self.shapes.flatten(self.task.model(seed))
+
+    def run_bytes(self) -> int:
+        """Give the bytes that one run takes.
+
+        Weights, gradients, the copy before a step, three states of the optimizer, and twice the
+        activations that the gradient of one batch saves.
+        """
+        saved = 0
+
+        def count(tensor: Tensor) -> Tensor:
+            nonlocal saved
+            saved += tensor.numel() * tensor.element_size()
+            return tensor
+
+        batch = slice(0, self.task.batch_size)
+        inputs, targets = self.task.train.inputs[batch], self.task.train.targets[batch]
+        with (
+            seeded(0, self.task.device),
+            torch.autograd.graph.saved_tensors_hooks(count, lambda t: t),
+        ):
+            self.task.loss(self.model(inputs), targets)
+        weights = sum(p.numel() * p.element_size() for p in self.model.parameters())
+        return 6 * weights + 2 * saved
+
+    @torch.no_grad()
+    def evaluate(self, params: Tensor, split: Split) -> tuple[Tensor, Tensor]:
+        """Give the mean loss and accuracy of each run of params [K, P], `[K]` and `[K]` (no sync).
+
+        Convolutions of one run after another are faster than grouped ones.
+        """
+        if self.has_convolutions:
+            pairs = [self._evaluate_one(flat, split) for flat in params]
+            losses, right = (torch.stack(parts) for parts in zip(*pairs, strict=True))
+            return losses, right
+        return self._evaluate_all(params, split)
+
+    def _evaluate_one(self, flat: Tensor, split: Split) -> tuple[Tensor, Tensor]:
+        named = self.shapes.named(flat)
+        for name, parameter in self.model.named_parameters():
+            parameter.copy_(named[name])
+        return evaluate(self.model, self.task.loss, split)
+
+    def _evaluate_all(self, params: Tensor, split: Split) -> tuple[Tensor, Tensor]:
+        model, loss = self.model, self.task.loss
+        model.eval()
+
+        def one(flat: Tensor, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+            outputs = functional_call(model, self.shapes.named(flat), (inputs,))
+            right = (outputs.argmax(dim=-1) == targets).sum()
+            return loss(outputs, targets) * len(targets), right
+
+        every = vmap(one, in_dims=(0, None, None))
+        numbers = len(params) * max(split.inputs[0].numel(), 1)
+        rows = max(16, min(len(split), _EVALUATION_NUMBERS // numbers))
+        sums = [
+            every(params, split.inputs[i : i + rows], split.targets[i : i + rows])
+            for i in range(0, len(split), rows)
+        ]
+        model.train()
+        losses, right = (
+            torch.stack(parts).sum(dim=0) / len(split) for parts in zip(*sums, strict=True)
+        )
+        return losses, right

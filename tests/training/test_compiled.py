@@ -1,0 +1,140 @@
+"""A compiled step equals plain torch loops too; and blocks are filled, freed, and stepped alike."""
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+
+import pytest
+import torch
+from fused_loops import (
+    OPTIMIZERS,
+    all_schedules,
+    assert_equal,
+    assert_same_curves,
+    common,
+    in_double,
+)
+from torch import nn
+
+from schedsearch.schedules import Schedule
+from schedsearch.tasks import Task, load_task
+from schedsearch.training import Engine, OptimizerSpec, train
+from schedsearch.training import compiled as compiled_module
+from schedsearch.training.candidates import Bench, Candidate
+from schedsearch.training.compiled import CompiledStep
+from schedsearch.training.fused import train_fused
+from schedsearch.training.stack import Stack
+from schedsearch.training.template import Template
+
+needs_a_compiler = pytest.mark.skipif(
+    not any(map(shutil.which, ("g++", "clang++", "c++"))),
+    reason="torch.compile needs a C++ compiler",
+)
+SGD = OPTIMIZERS[0]
+
+
+@pytest.fixture(scope="module")
+def digits() -> Task:
+    return load_task("digits")
+
+
+@pytest.fixture
+def double_scalars() -> Iterator[None]:
+    """Compiled, an optimizer of the Adam kind reckons its bias correction in the default type."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("optimizer", [SGD, OptimizerSpec("NAdam", {})], ids=lambda o: o.name)
+def test_equals_plain_loops_in_float64_and_planted_bugs_are_seen(
+    digits: Task, optimizer: OptimizerSpec, double_scalars: None
+) -> None:
+    task = in_double(digits)
+    peak = 0.03 if optimizer is SGD else 1e-3
+    schedules = all_schedules(peak)[::6]
+    assert_equal(task, schedules, optimizer, compiled=True)
+    with pytest.raises(AssertionError):
+        assert_equal(
+            task,
+            schedules,
+            optimizer,
+            steps=60,
+            compiled=True,
+            plant=lambda block, rates: rates.flip(0),
+        )
+
+
+@needs_a_compiler
+def test_a_compiled_cnn_equals_the_reference_engine_whatever_lies_in_the_blocks() -> None:
+    """Three blocks of two, one run of which diverges and one is stopped: one function for all."""
+    task = load_task("digits", model="cnn")
+    rates = (0.01, 0.03, 1e6, 0.02, 0.015)
+    schedules = [Schedule("CosineAnnealingLR", rate) for rate in rates]
+    settings = common(60)
+
+    def stop(index: int, row: object) -> bool:
+        return index == 3 and getattr(row, "step", 0) >= 30
+
+    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    engine = Engine("fused", stack=8, block=2, compiled=True, channels_last=True)
+    got = engine.train(task, schedules, on_eval=stop, **settings)  # type: ignore[arg-type]
+    want = train(task, schedules, on_eval=stop, **settings)  # type: ignore[arg-type]
+    assert [c.diverged for c in got] == [False, False, True, False, False]
+    assert got[3].stopped
+    assert_same_curves(got, want)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == before + 1
+
+
+def test_blocks_hold_and_free_runs_like_one_stack(digits: Task) -> None:
+    task = in_double(digits)
+    schedules = [Schedule("StepLR", rate) for rate in (0.03, 1e6, 0.02, 1e6, 0.01, 0.025, 0.015)]
+    settings = common(seed=[0, 1, 2, 3, 4, 5, 6])
+    whole = train_fused(task, schedules, **settings)  # type: ignore[arg-type]
+    for block in (1, 2, 3, 16):
+        got = train_fused(task, schedules, block=block, **settings)  # type: ignore[arg-type]
+        assert_same_curves(got, whole, rel=1e-12)
+
+
+def test_a_block_is_free_as_soon_as_the_others_hold_all_runs(digits: Task) -> None:
+    stack = Stack(Template(digits), [0] * 7, SGD, block=3)
+    assert (len(stack), len(stack.blocks), len(stack.filled)) == (7, 3, 9)
+    assert not stack.frees(7)
+    assert stack.frees(6)
+    stack.keep([0, 2, 4, 6])
+    assert (len(stack), stack.filled) == (4, [0, 1, 2, 3, 0, 1])
+    stack.keep([1])
+    assert (len(stack), len(stack.blocks)) == (1, 1)
+
+
+@needs_a_compiler
+def test_a_compiled_step_that_differs_is_not_used(
+    digits: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Doubled(nn.Linear):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            return super().forward(input) * 2
+
+    def wrong(model: nn.Module) -> nn.Module:
+        layer = nn.Sequential(nn.Flatten(), Doubled(64, 10))
+        layer.load_state_dict(model.state_dict())
+        return layer
+
+    task = dataclasses.replace(
+        digits, make_model=lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    )
+    monkeypatch.setattr("schedsearch.training.template.as_products", wrong)
+    problem = CompiledStep(Template(task), SGD, 2).differs()
+    assert problem is not None
+    assert "differ by" in problem
+
+
+def test_a_compiler_that_fails_is_one_line(digits: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **settings: object) -> object:
+        raise RuntimeError("No working C++ compiler\nfound here")
+
+    monkeypatch.setattr(compiled_module.CompiledStep, "differs", fail)
+    bench = Bench(digits, SGD, 0.01)
+    problem = bench.compile(Candidate("fused", 4, 1, compiled=True))
+    assert problem == "torch.compile failed: No working C++ compiler found here"

@@ -1,0 +1,46 @@
+"""bfloat16 is a study's choice: both engines train in it, and weights stay in float32."""
+
+import pytest
+import torch
+from fused_loops import common
+from torch import nn
+
+from schedsearch.config import StudyConfig
+from schedsearch.schedules import Schedule
+from schedsearch.tasks import load_task
+from schedsearch.training import Engine, train
+from schedsearch.training.precision import in_bf16
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_both_engines_train_in_it(model: str) -> None:
+    full = load_task("digits", model=model)
+    task = in_bf16(full)
+    schedules = [Schedule("CosineAnnealingLR", 0.03), Schedule("StepLR", 0.02)]
+    want = train(task, schedules, **common(60))  # type: ignore[arg-type]
+    got = Engine("fused", stack=2).train(task, schedules, **common(60))  # type: ignore[arg-type]
+    exact = train(full, schedules, **common(60))  # type: ignore[arg-type]
+    for one, other, third in zip(got, want, exact, strict=True):
+        assert one.final.val_loss == pytest.approx(other.final.val_loss, rel=0.1)
+        assert other.final.val_loss == pytest.approx(third.final.val_loss, rel=0.2)
+        assert other.final.val_loss != third.final.val_loss
+
+
+def test_products_are_bfloat16_and_weights_float32() -> None:
+    seen: list[torch.dtype] = []
+    task = in_bf16(load_task("digits"))
+    model = task.model(0)
+    layer = next(m for m in model.modules() if isinstance(m, nn.Linear))
+    layer.register_forward_hook(lambda module, inputs, out: seen.append(out.dtype))
+    loss = task.loss(model(task.train.inputs[:8]), task.train.targets[:8])
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert seen == [torch.bfloat16]
+    assert loss.dtype == torch.float32
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_it_is_part_of_what_a_run_may_not_change() -> None:
+    study = {"name": "a", "task": "digits"}
+    full = StudyConfig.model_validate(study)
+    half = StudyConfig.model_validate(study | {"training": {"precision": "bf16"}})
+    assert half.identity() == full.identity() | {"training.precision": "bf16"}
