@@ -62,6 +62,9 @@ SAMPLERS: Mapping[str, SamplerFactory] = {
 # These model COMPLETE trials only: a diverged one is told to them as complete, with a bad value.
 READ_COMPLETE_ONLY = ("GP", "CMA-ES")
 
+# These learn from a few good trials and from the spread of the rest: part of it will do.
+LEARN_FROM_PART = ("TPE",)
+
 
 def make_sampler(name: str, args: Mapping[str, Any], study_seed: int) -> "SeededByTrial":
     """Make a sampler by name.
@@ -94,6 +97,9 @@ class SeededByTrial(BaseSampler):
         self._study_seed = study_seed
         self._prepared: int | None = None
         self._sampler: BaseSampler = RandomSampler()
+        # what finished trials have in common: TPE finds it anew for each trial, from all of them
+        self._keeps_common = name == "TPE" and not args.get("group")
+        self._common: dict[str, BaseDistribution] | None = None
 
     def prepare(self, number: int) -> None:
         """Make the sampler of the trial with a number."""
@@ -104,6 +110,10 @@ class SeededByTrial(BaseSampler):
             self._sampler = self._make(seed, trial_seed, self._args)
         self._prepared = number
 
+    def learned(self) -> None:
+        """Forget what follows from the finished trials: there are more of them now."""
+        self._common = None
+
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         if self._prepared is None:
             self.prepare(trial.number)
@@ -113,7 +123,11 @@ class SeededByTrial(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        return self._sampler.infer_relative_search_space(study, trial)
+        if self._common is not None:
+            return self._common
+        common = self._sampler.infer_relative_search_space(study, trial)
+        self._common = common if self._keeps_common else None
+        return common
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]

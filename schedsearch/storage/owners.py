@@ -75,7 +75,7 @@ class Leases:
     def __init__(self, storage: BaseStorage, seconds: float = LEASE_SECONDS) -> None:
         self._storage = storage
         self._seconds = seconds
-        self._owner = this_process()
+        self.owner = this_process()
         self._held: set[int] = set()
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -95,12 +95,12 @@ class Leases:
         self._thread.join()
         for trial_id in sorted(self._held):  # an interrupt, or an error: others may take them
             with suppress(*_NO_LONGER_OURS):
-                if self._storage.get_trial(trial_id).user_attrs.get(OWNER) == self._owner:
+                if self._storage.get_trial(trial_id).user_attrs.get(OWNER) == self.owner:
                     release(self._storage, trial_id)
 
     def first_attrs(self) -> dict[str, Any]:
         """Return the attributes that a new trial of this process is created with."""
-        return {OWNER: self._owner, LEASE: time.time() + self._seconds, ATTEMPT: 1}
+        return {OWNER: self.owner, LEASE: time.time() + self._seconds, ATTEMPT: 1}
 
     def hold(self, trial_id: int) -> None:
         """Renew a trial's lease from now on."""

@@ -7,7 +7,6 @@ are system attributes, which no dashboard table lists. No value is longer than 6
 from collections.abc import Mapping
 from typing import Any
 
-from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from schedsearch.schedules import Schedule
@@ -42,17 +41,19 @@ def result_of(curve: Curve, target_accuracy: float) -> dict[str, Any]:
 _DASHBOARD = ("diverged", "val_accuracy", "steps_to_target", "seconds")
 
 
-def write_result(storage: BaseStorage, trial_id: int, curve: Curve, result: Result) -> None:
-    """Store a trial's curve in pieces, then its result."""
+def system_attrs(curve: Curve, result: Result) -> dict[str, Any]:
+    """Return what is stored of a trial that has ended: its curve in pieces, its result."""
     columns = curve.columns()
+    pieces: dict[str, Any] = {}
     for piece, first in enumerate(range(0, len(curve.rows), _ROWS_PER_PIECE)):
         rows = slice(first, first + _ROWS_PER_PIECE)
-        part = {name: values[rows] for name, values in columns.items()}
-        storage.set_trial_system_attr(trial_id, f"{PREFIX}curve:{piece}", part)
-    storage.set_trial_system_attr(trial_id, f"{PREFIX}result", dict(result))
-    for name in _DASHBOARD:
-        if result[name] is not None:
-            storage.set_trial_user_attr(trial_id, name, result[name])
+        pieces[f"{PREFIX}curve:{piece}"] = {name: v[rows] for name, v in columns.items()}
+    return pieces | {f"{PREFIX}result": dict(result)}
+
+
+def user_attrs(result: Result) -> dict[str, Any]:
+    """Return what the dashboard shows of a trial that has ended."""
+    return {name: result[name] for name in _DASHBOARD if result[name] is not None}
 
 
 def read_schedule(trial: FrozenTrial) -> Schedule | None:

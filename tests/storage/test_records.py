@@ -23,7 +23,7 @@ from schedsearch.storage.records import (
     read_result,
     read_schedule,
     result_of,
-    write_result,
+    system_attrs,
 )
 from schedsearch.training import Evaluation
 
@@ -70,10 +70,15 @@ def attributes(database: Path) -> list[tuple[str, str, str]]:
         ]
 
 
+def store(study: optuna.Study, trial: optuna.Trial, curve: Curve) -> None:
+    for key, value in system_attrs(curve, result_of(curve, 0.9)).items():
+        study._storage.set_trial_system_attr(trial._trial_id, key, value)
+
+
 @pytest.mark.parametrize("rows", [1, 299, 300, 301, 4000])
 def test_curves_come_back_exactly_in_small_pieces(study: optuna.Study, rows: int) -> None:
     trial, curve = study.ask(), awkward_curve(rows)
-    write_result(study._storage, trial._trial_id, curve, result_of(curve, 0.9))
+    store(study, trial, curve)
     study.tell(trial, 0.5)
     study._storage.remove_session()
     again = optuna.load_study(study_name=study.study_name, storage=_reopened(study)).trials[0]
@@ -90,7 +95,7 @@ def _reopened(study: optuna.Study) -> Any:
 @pytest.mark.parametrize("last", [math.nan, math.inf, -math.inf])
 def test_curves_that_end_in_no_number_come_back_too(study: optuna.Study, last: float) -> None:
     trial, curve = study.ask(), awkward_curve(3, last)
-    write_result(study._storage, trial._trial_id, curve, result_of(curve, 0.9))
+    store(study, trial, curve)
     study.tell(trial, state=TrialState.PRUNED)
     again = optuna.load_study(study_name=study.study_name, storage=_reopened(study)).trials[0]
     assert repr(Curve.rows_of(read_columns(again))) == repr(curve.rows)

@@ -1,0 +1,222 @@
+"""Write the trials of a batch together, into Optuna's own tables.
+
+Optuna's storage writes one value a transaction: some thirty of them for a trial. Here a batch is
+one, with the rows that Optuna would write; so a trial ends with all of its result, or not at all.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import isnan
+from typing import Any
+
+from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages._rdb import models
+from optuna.trial import TrialState
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
+
+from schedsearch.storage.owners import OWNER
+
+STUDIES: Table = models.StudyModel.__table__
+TRIALS: Table = models.TrialModel.__table__
+PARAMS: Table = models.TrialParamModel.__table__
+VALUES: Table = models.TrialValueModel.__table__
+INTERMEDIATE_VALUES: Table = models.TrialIntermediateValueModel.__table__
+USER_ATTRS: Table = models.TrialUserAttributeModel.__table__
+SYSTEM_ATTRS: Table = models.TrialSystemAttributeModel.__table__
+
+_MOST_IDS = 500  # in one statement: databases limit its variables
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What a sampler gave a trial."""
+
+    trial_id: int
+    params: Mapping[str, Any]
+    distributions: Mapping[str, BaseDistribution]
+    system_attrs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a trial came to; only one that was pruned may have no value."""
+
+    trial_id: int
+    state: TrialState
+    value: float | None
+    system_attrs: Mapping[str, Any]
+    user_attrs: Mapping[str, Any]
+    intermediate_values: Mapping[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.state.is_finished():
+            raise ValueError(f"a trial does not end as {self.state.name}")
+        if self.value is None and self.state == TrialState.COMPLETE:
+            raise ValueError("a trial that is complete has a value")
+        if self.value is not None and isnan(self.value):
+            raise ValueError("a trial's value can't be NaN: no database gives it back")
+
+
+def create_running(
+    storage: BaseStorage, study_id: int, user_attrs: Mapping[str, Any], count: int, total: int
+) -> list[tuple[int, int]]:
+    """Create trials that run, and return the id and the number of each.
+
+    Args:
+        storage: where the study is.
+        study_id: the study.
+        user_attrs: what each trial is created with.
+        count: how many.
+        total: the most trials that the study is to have, those that failed not counted. What
+            others have created meanwhile counts: they too may ask for the last ones.
+
+    Raises:
+        KeyError: there is no such study (any more).
+    """
+    with _writing(storage) as connection:
+        # whoever numbers trials, with Optuna's own storage too, holds the study's row meanwhile
+        study = select(STUDIES.c.study_id).where(STUDIES.c.study_id == study_id)
+        if connection.execute(study.with_for_update()).one_or_none() is None:
+            raise KeyError(models.NOT_FOUND_MSG)
+        mine, state, trial_id = TRIALS.c.study_id == study_id, TRIALS.c.state, TRIALS.c.trial_id
+        by_state = select(state, func.count(trial_id), func.max(trial_id)).where(mine)
+        seen = connection.execute(by_state.group_by(state)).all()
+        first = sum(n for _, n, _ in seen)
+        room = total - sum(n for state, n, _ in seen if state != TrialState.FAIL)
+        row = {"study_id": study_id, "state": TrialState.RUNNING, "datetime_start": _now()}
+        rows = [row | {"number": first + i} for i in range(min(count, room))]
+        if not rows:
+            return []
+        connection.execute(insert(TRIALS), rows)
+        last_id = max((last for _, _, last in seen), default=0)
+        new = select(trial_id, TRIALS.c.number).where(mine, trial_id > last_id)
+        created = [(i, number) for i, number in connection.execute(new.order_by(trial_id))]
+        attrs = [row for i, _ in created for row in _attr_rows(i, user_attrs)]
+        _put(connection, USER_ATTRS, "key", attrs)
+    return created
+
+
+def write_sampled(storage: BaseStorage, trials: Sequence[Sampled], owner: str) -> set[int]:
+    """Write what was sampled for trials that run, and return the ids of those still the owner's.
+
+    That a parameter's distribution fits those of earlier trials is not looked at: within a run the
+    plan decides it.
+    """
+    with _writing(storage) as connection:
+        ours = _held(connection, [t.trial_id for t in trials], owner)
+        trials = [t for t in trials if t.trial_id in ours]
+        params = [row for trial in trials for row in _param_rows(trial)]
+        attrs = [row for t in trials for row in _attr_rows(t.trial_id, t.system_attrs)]
+        _put(connection, PARAMS, "param_name", params)
+        _put(connection, SYSTEM_ATTRS, "key", attrs)
+    return ours
+
+
+def write_results(storage: BaseStorage, trials: Sequence[Ended], owner: str) -> set[int]:
+    """End trials, and return the ids of those that were still the owner's to end.
+
+    Nothing is written for one that has ended already, waits, or has another owner.
+    """
+    with _writing(storage) as connection:
+        ours = _held(connection, [t.trial_id for t in trials], owner)
+        trials = [t for t in trials if t.trial_id in ours]
+        values = [_value_row(t.trial_id, t.value) for t in trials if t.value is not None]
+        reported = [row for t in trials for row in _intermediate_rows(t)]
+        system = [row for t in trials for row in _attr_rows(t.trial_id, t.system_attrs)]
+        user = [row for t in trials for row in _attr_rows(t.trial_id, t.user_attrs)]
+        _put(connection, VALUES, "objective", values)
+        _put(connection, INTERMEDIATE_VALUES, "step", reported)
+        _put(connection, SYSTEM_ATTRS, "key", system)
+        _put(connection, USER_ATTRS, "key", user)
+        ended = {"state": bindparam("to"), "datetime_complete": _now()}
+        one = update(TRIALS).where(TRIALS.c.trial_id == bindparam("the_id")).values(ended)
+        if trials:
+            connection.execute(one, [{"the_id": t.trial_id, "to": t.state} for t in trials])
+    return ours
+
+
+@contextmanager
+def _writing(storage: BaseStorage) -> Iterator[Connection]:
+    """Begin a transaction that alone writes what it locks; SQLite locks the whole file."""
+    backend = getattr(storage, "_backend", storage)  # a study has Optuna's cache in front of it
+    assert isinstance(backend, RDBStorage)
+    with backend.engine.begin() as connection:
+        if backend.engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield connection
+
+
+def _held(connection: Connection, trial_ids: Sequence[int], owner: str) -> set[int]:
+    """Return those trials that run under an owner's name; they stay locked in the transaction."""
+    held: set[int] = set()
+    for first in range(0, len(trial_ids), _MOST_IDS):
+        some = sorted(trial_ids)[first : first + _MOST_IDS]
+        query = (
+            select(TRIALS.c.trial_id, USER_ATTRS.c.value_json)
+            .join_from(TRIALS, USER_ATTRS, USER_ATTRS.c.trial_id == TRIALS.c.trial_id)
+            .where(TRIALS.c.trial_id.in_(some), TRIALS.c.state == TrialState.RUNNING)
+            .where(USER_ATTRS.c.key == OWNER)
+            .order_by(TRIALS.c.trial_id)
+            .with_for_update()
+        )
+        held |= {i for i, name in connection.execute(query) if json.loads(name) == owner}
+    return held
+
+
+def _put(
+    connection: Connection, table: Table, name: str, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Insert rows; what a trial has under the same name, from an earlier attempt, they replace."""
+    column, trial_id = table.c[name], table.c.trial_id
+    trial_ids = sorted({row["trial_id"] for row in rows})
+    there: set[tuple[int, Any]] = set()
+    for first in range(0, len(trial_ids), _MOST_IDS):
+        some = trial_id.in_(trial_ids[first : first + _MOST_IDS])
+        there |= {(i, key) for i, key in connection.execute(select(trial_id, column).where(some))}
+    keys = [{"the_id": row["trial_id"], "the_key": row[name]} for row in rows]
+    old = [key for key in keys if (key["the_id"], key["the_key"]) in there]
+    if old:
+        same = (trial_id == bindparam("the_id")) & (column == bindparam("the_key"))
+        connection.execute(delete(table).where(same), old)
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def _attr_rows(trial_id: int, attrs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+        for key, value in attrs.items()
+    ]
+
+
+def _param_rows(trial: Sampled) -> list[dict[str, Any]]:
+    return [
+        {
+            "trial_id": trial.trial_id,
+            "param_name": name,
+            "param_value": trial.distributions[name].to_internal_repr(value),
+            "distribution_json": distribution_to_json(trial.distributions[name]),
+        }
+        for name, value in trial.params.items()
+    ]
+
+
+def _value_row(trial_id: int, value: float) -> dict[str, Any]:
+    stored, kind = models.TrialValueModel.value_to_stored_repr(value)
+    return {"trial_id": trial_id, "objective": 0, "value": stored, "value_type": kind}
+
+
+def _intermediate_rows(trial: Ended) -> Iterator[dict[str, Any]]:
+    for step, value in trial.intermediate_values.items():
+        stored, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
+        row = {"trial_id": trial.trial_id, "step": step, "intermediate_value": stored}
+        yield row | {"intermediate_value_type": kind}
+
+
+def _now() -> datetime:
+    """Give the time as Optuna's tables hold it: UTC, without saying so."""
+    return datetime.now(UTC).replace(tzinfo=None)
