@@ -14,8 +14,8 @@ from schedsearch.analysis.frames import CURVE_COLUMNS, TRIAL_COLUMNS
 from schedsearch.analysis.leaderboard import LEADERBOARD_COLUMNS
 from schedsearch.errors import RunError
 from schedsearch.launch import Outcome
+from schedsearch.search.opening import open_study
 from schedsearch.search.plan import make_plan
-from schedsearch.search.study import open_study
 from schedsearch.storage.connect import open_storage
 from schedsearch.storage.place import place_run
 

@@ -1,0 +1,91 @@
+"""`schedsearch convergence`: how schedules get where they end."""
+
+from math import isinf, isnan
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from schedsearch.cli.options import RUNS_DIR, RunsDir, Storage, opened
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def convergence(
+    run: Annotated[
+        list[str], typer.Argument(metavar="RUN [RUN ...]", help="Runs' folders, or their names.")
+    ],
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Only the performance profile, over any tasks.")
+    ] = False,
+    runs_dir: RunsDir = RUNS_DIR,
+    storage: Storage = None,
+) -> None:
+    """Compare steps to the target, losses on the way, and the best so far against compute.
+
+    Several runs of one task and horizon stand side by side, with a performance profile.
+
+    Example:  schedsearch convergence runs/digits
+    """
+    from schedsearch.analysis.convergence import convergence_of
+    from schedsearch.analysis.profile import profile_of
+    from schedsearch.outputs.tables import render
+
+    runs = [opened(each, Path(runs_dir), storage) for each in run]
+    one = len(runs) == 1
+    if not profile:
+        found = convergence_of(runs)
+        for text in found.stands_on:
+            typer.echo(text)
+        target = found.targets["target_accuracy"].iloc[0]
+        typer.echo(f"\nSteps to a validation accuracy of {target:g} (median; misses are misses):")
+        typer.echo(render(_shown(_targets(found.targets), one)))
+        typer.echo("\nMean validation loss over the run (area), and at fractions of the horizon:")
+        typer.echo(render(_shown(_losses(found.losses), one)))
+        typer.echo("\nBest so far against the search's compute (one search: no interval):")
+        typer.echo(render(_shown(found.best, one)))
+    if profile or not one:
+        typer.echo(f"\nShare of {len(runs)} runs whose target is reached within a ratio of the")
+        typer.echo("fastest family's steps (performance profile):")
+        typer.echo(render(profile_of(runs)))
+
+
+def _shown(frame: "pd.DataFrame", one: bool) -> "pd.DataFrame":
+    return frame.drop(columns="run") if one else frame
+
+
+def _targets(frame: "pd.DataFrame") -> "pd.DataFrame":
+    shown = frame[["run", "schedule", "runs", "reached", "missed", "diverged"]].copy()
+    shown["steps"] = [_within(*row) for row in _ends(frame, "steps")]
+    return shown
+
+
+def _losses(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Put the measures of a schedule beside each other."""
+    cells = frame.assign(cell=[_within(*row) for row in _ends(frame, "value")])
+    keys = ["run", "schedule", "runs", "diverged"]
+    wide = cells.pivot(index=keys, columns="measure", values="cell").reset_index()
+    order = frame.drop_duplicates(["run", "schedule"])[["run", "schedule"]]
+    return order.merge(wide)[[*keys, *dict.fromkeys(frame["measure"])]]
+
+
+def _ends(frame: "pd.DataFrame", value: str) -> Any:
+    return zip(frame[value], frame["low"], frame["high"], strict=True)
+
+
+def _within(value: float, low: float, high: float) -> str:
+    """Write a value with its interval.
+
+    >>> _within(120.0, 90.0, float("inf")), _within(0.25, float("nan"), float("nan"))
+    ('120 (90 to never)', '0.25')
+    """
+    if isnan(low) or value == low == high:
+        return _number(value)
+    return f"{_number(value)} ({_number(low)} to {_number(high)})"
+
+
+def _number(value: float) -> str:
+    if isnan(value):
+        return ""
+    return "never" if isinf(value) else f"{value:.4g}"

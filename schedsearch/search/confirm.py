@@ -1,0 +1,95 @@
+"""Confirmation: the best of the search and two references, on fresh seeds at the full horizon."""
+
+from contextlib import AbstractContextManager
+
+import optuna
+from optuna.study import Study
+
+from schedsearch.errors import RunError
+from schedsearch.search.asking import FINISHED
+from schedsearch.search.events import Note, OnEvent
+from schedsearch.search.pairs import ChooseEngine, Crew, Wanted
+from schedsearch.search.plan import Plan
+from schedsearch.search.references import finalists_of, to_tune
+from schedsearch.seeds import derive_seed
+from schedsearch.storage.best import comparable
+from schedsearch.storage.finalists import (
+    CONFIRMATION,
+    Concluded,
+    confirmation_name,
+    read_concluded,
+    write_concluded,
+)
+from schedsearch.storage.owners import Leases
+from schedsearch.storage.records import PREFIX
+
+
+def open_confirmation(study: Study) -> Study:
+    """Create the study of a run's confirmation, or load it."""
+    book = optuna.create_study(
+        storage=study._storage,
+        study_name=confirmation_name(study.study_name),
+        direction=study.direction,
+        load_if_exists=True,
+    )
+    book._storage.set_study_system_attr(book._study_id, f"{PREFIX}run", study.study_name)
+    return book
+
+
+def confirm(
+    study: Study,
+    plan: Plan,
+    choose_engine: ChooseEngine,
+    lock: AbstractContextManager[object],
+    on_event: OnEvent,
+) -> Concluded | None:
+    """Train what a confirmation needs and is not there yet, and store what it stands on.
+
+    Seeds that were added by an earlier call, and finalists, are kept: taking some away again would
+    be a choice by their results.
+
+    Args:
+        study: the run's study; its search is over.
+        plan: what it does; `plan.config.confirmation` says with how many finalists and seeds.
+        choose_engine: gives what trains.
+        lock: held while trials are asked; processes on this machine share it.
+        on_event: told of each run.
+
+    Returns:
+        what was concluded; None while other processes still train a part of it.
+
+    Raises:
+        RunError: no trial has finished.
+    """
+    search = [t for t in study.get_trials(deepcopy=False) if t.state in FINISHED]
+    if not any(comparable(t) for t in search):
+        raise RunError(f"the run {study.study_name!r} has no finished trial to confirm")
+    with lock:
+        book = open_confirmation(study)
+    before = read_concluded(book._storage, book._study_id)
+    wish, looks = plan.config.confirmation, () if before is None else before.looks
+    count = max(wish.finalists, before.wished if before else 0)
+    seeds = tuple(
+        derive_seed(plan.config.seed, CONFIRMATION, i)
+        for i in range(max(wish.seeds, len(before.seeds) if before else 0))
+    )
+    schedules, impossible = to_tune(search, plan)
+    for text in impossible:
+        on_event(Note(text))
+    rates = [Wanted(schedule, plan.seed) for schedule in schedules]
+    with Leases(book._storage) as leases:
+        crew = Crew(book, plan, leases, choose_engine, lock, on_event)
+        if not crew.train(rates, "tuning the references"):
+            return None
+        done = crew.ended()
+        tuned = [done[each.pair] for each in rates]
+        finalists = finalists_of(search, tuned, plan, count)
+        wanted = [Wanted(f.schedule, seed) for seed in seeds for f in finalists]
+        if not crew.train(wanted, "confirming"):
+            return None
+    if len(seeds) not in looks:
+        looks = (*looks, len(seeds))
+    concluded = Concluded(finalists, seeds, count, len(search), len(rates), wish.test, looks)
+    with lock:
+        write_concluded(book._storage, book._study_id, concluded)
+    return concluded
