@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from schedsearch.errors import SchedsearchError
     from schedsearch.launch import run_study
     from schedsearch.outputs.export import load_schedule
+    from schedsearch.outputs.plots import plot
     from schedsearch.schedules import FAMILIES, Family, Schedule, Warmup
     from schedsearch.tasks import TASKS, Task, TaskSource, load_task
     from schedsearch.training import Curve, OptimizerSpec, train
@@ -31,6 +32,7 @@ _HOMES = {
     "load_schedule": "schedsearch.outputs.export",
     "load_task": "schedsearch.tasks",
     "open_run": "schedsearch.analysis",
+    "plot": "schedsearch.outputs.plots",
     "run_study": "schedsearch.launch",
     "train": "schedsearch.training",
 }
@@ -52,6 +54,7 @@ __all__ = [
     "load_schedule",
     "load_task",
     "open_run",
+    "plot",
     "run_study",
     "train",
 ]

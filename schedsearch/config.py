@@ -33,11 +33,13 @@ class Training(_Table):
     """When the scheduler steps."""
     diverge_factor: Annotated[float, Field(gt=1)] = 3.0
     """A validation loss so many times that of the untrained model ends a run as diverged."""
-    engine: Literal["reference", "fused", "auto"] = "reference"
+    precision: Literal["full", "bf16"] = "full"
+    """bf16: matrix products and convolutions in bfloat16 (torch's autocast)."""
+    engine: Literal["reference", "fused", "auto"] = "auto"
     """One run at a time, many at once, or whichever is measured to be faster here."""
     stack: Annotated[int, Field(ge=0)] = 0
     """How many runs the fused engine trains at once; 0: measured."""
-    threads: Annotated[int, Field(ge=0)] = 1
+    threads: Annotated[int, Field(ge=0)] = 0
     """Intra-op threads on the CPU; 0: measured."""
 
     @property
@@ -78,8 +80,48 @@ class Search(_Table):
     pruner: str = "none"
     """"none", or any pruner of Optuna by name; its resource is the elapsed steps."""
     pruner_args: dict[str, Any] = {}
-    batch: Count = 8
-    """Trials asked at once: it decides what is sampled, never how fast."""
+    batch: Annotated[int, Field(ge=0)] = 0
+    """Trials asked at once: it decides what is sampled, never how fast. 0: by the total."""
+    history: Annotated[int, Field(ge=0)] = 250
+    """The most finished trials that TPE learns from: the best, and some of the rest; 0: all."""
+
+
+FidelityKind = Literal["full", "squeeze", "truncate"]
+
+
+class Fidelity(_Table):
+    """[fidelity]: at which horizons a schedule is tried before the full one."""
+
+    kind: FidelityKind = "full"
+    """"squeeze": the schedule of a shorter horizon; "truncate": the first steps of the full one."""
+    rungs: int | tuple[int, ...] = 3
+    """How many horizons, each eta times the one before; or a list of them, in steps."""
+    eta: Annotated[int, Field(ge=2)] = 3
+    """One in so many goes on to the next rung."""
+    min_steps: Count = 100
+    """A shorter rung says too little: it is left out."""
+    checks: Annotated[int, Field(ge=0, le=1000)] = 8
+    """Random schedules trained at every rung, to see how well the rungs rank; 0: none."""
+
+    @field_validator("rungs", mode="before")
+    @classmethod
+    def _rungs(cls, value: Any) -> Any:
+        """TOML knows arrays."""
+        each = value if isinstance(value, list | tuple) else [value]
+        if not each or any(type(n) is not int or n < 1 for n in each):
+            raise ValueError("it is a number of rungs, or a list of horizons in steps")
+        return tuple(value) if isinstance(value, list) else value
+
+
+class Confirmation(_Table):
+    """[confirmation]: the best of the search, trained again on fresh seeds."""
+
+    finalists: Annotated[int, Field(ge=1, le=50)] = 4
+    """The best so many of the search; two references, tuned, stand beside them."""
+    seeds: Annotated[int, Field(ge=0, le=1000)] = 8
+    """Fresh seeds, the same for all; 0: nothing is confirmed, and best.json says so."""
+    test: Literal["welch", "paired", "wilcoxon"] = "welch"
+    """How the winner is tested; "paired" has more power where seeds do to all the same."""
 
 
 class StudyConfig(_Table):
@@ -102,6 +144,8 @@ class StudyConfig(_Table):
     ranges: dict[str, dict[str, Any]] = {}
     """[ranges.FAMILY]: parameter = [low, high], one value, or the choices."""
     search: Search = Search()
+    fidelity: Fidelity = Fidelity()
+    confirmation: Confirmation = Confirmation()
 
     @field_validator("families", mode="before")
     @classmethod
@@ -115,6 +159,15 @@ class StudyConfig(_Table):
             raise ValueError("it names a folder: no slash, no leading dot, printable characters")
         return value
 
+    @property
+    def batch(self) -> int:
+        """The trials asked at once: a small part of the total, where the study names none.
+
+        >>> [StudyConfig(name="a", task="b", trials=n).batch for n in (60, 256, 1000)]
+        [8, 32, 64]
+        """
+        return self.search.batch or min(64, max(8, self.trials // 8))
+
     def identity(self) -> dict[str, Any]:
         """Return, by dotted name, what may not change while a run goes on."""
         training = self.training.model_dump(
@@ -127,6 +180,8 @@ class StudyConfig(_Table):
             "search.objective": self.search.objective,
             "training.optimizer_args": self.training.optimizer_arguments,
         }
+        if training["precision"] == "full":  # as in runs made before there was a choice
+            del training["precision"]
         return flat | {f"training.{key}": value for key, value in training.items()}
 
 

@@ -1,4 +1,4 @@
-"""Launch a study from start to end: search, read the test split once, write best.json."""
+"""Launch a study from start to end: search, confirm, read the test split once, write best.json."""
 
 import signal
 import threading
@@ -6,25 +6,38 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from optuna.study import Study
+from optuna.study import Study, load_study
 
-from schedsearch.analysis import Best, Run
-from schedsearch.config import StudyConfig, load_config
+from schedsearch.analysis import Run
+from schedsearch.conclude import Conclusion
+from schedsearch.config import Confirmation, StudyConfig, load_config, parse_config
 from schedsearch.errors import RunError
 from schedsearch.horizon import evaluation_steps
-from schedsearch.outputs.export import export_best
 from schedsearch.schedules import Schedule
 from schedsearch.search.asking import FINISHED
+from schedsearch.search.clock import Clock
 from schedsearch.search.events import Event, Note, OnEvent
+from schedsearch.search.fidelity_check import check_steps, train_checks
+from schedsearch.search.opening import open_study
 from schedsearch.search.plan import Plan, make_plan
-from schedsearch.search.score import score_on_test
-from schedsearch.search.study import Clock, open_study, search
+from schedsearch.search.references import ALL, RATES
+from schedsearch.search.study import search
+from schedsearch.storage.checks import checks_name
 from schedsearch.storage.connect import absolute, open_storage
-from schedsearch.storage.place import BEST, LOCK, as_named_inside, place_run
+from schedsearch.storage.place import (
+    BEST,
+    LOCK,
+    REPORT,
+    as_named_inside,
+    make_folder,
+    place_run,
+    study_ids,
+)
 from schedsearch.storage.records import PREFIX
 from schedsearch.training import REFERENCE, Engine, choose_engine, threads, train
 
@@ -35,7 +48,7 @@ def _silent(event: Event) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a launch gives: the run, where its time went, the test score, and best.json.
+    """What a launch gives: the run, where its time went, the winner's test score, and its files.
 
     While other processes still train, test is empty: the last of them concludes the run.
     """
@@ -44,6 +57,7 @@ class Outcome:
     clock: Clock
     test: dict[str, Any]
     best_path: Path
+    report_path: Path | None = None
 
 
 def run_study(
@@ -52,6 +66,7 @@ def run_study(
     runs_dir: str | Path = "runs",
     storage: str | None = None,
     device: str = "auto",
+    report: bool = True,
     on_event: OnEvent = _silent,
 ) -> Outcome:
     """Run a study, or go on with it: what `schedsearch run` does.
@@ -61,6 +76,7 @@ def run_study(
         runs_dir: where the run's folder is made.
         storage: a database URL (default: a SQLite file in the run's folder).
         device: "auto", "cpu", "cuda", "cuda:1" ...
+        report: whether report.html is written at the end.
         on_event: told of each trial.
 
     Raises:
@@ -72,6 +88,8 @@ def run_study(
     if storage is not None:
         storage = absolute(storage)
         open_storage(storage)  # of one that doesn't answer no folder is made
+    for text in plan.notes:
+        on_event(Note(text))
     place = place_run(config.name, Path(runs_dir), storage)
     lock = FileLock(folder / LOCK)
     with lock:  # two processes at once can't create the same tables
@@ -81,63 +99,133 @@ def run_study(
     engine = _engine(plan, study, on_event)
     run = Run(place, database)
     with threads(engine.threads), _terminated_as_interrupted():
+        train_checks(study, plan, engine, lock, on_event)
         clock = search(study, plan, engine, lock, on_event)
-        best = _best(run)
-        if best is None:
-            return Outcome(run, clock, {}, folder / BEST)
-        with lock:  # read once, also when two processes end at the same moment
-            test = score_on_test(study, database, plan, best.trial, best.schedule)
-    if test["diverged"]:
-        on_event(Note("the best schedule diverged on a fresh seed: no test accuracy"))
-    export_best(run, folder / BEST)
-    return Outcome(run, clock, test, folder / BEST)
+        _store_agreements(run)
+        test = Conclusion(
+            run,
+            study,
+            plan,
+            lambda runs: _engine_of_confirmation(engine, plan, runs, on_event),
+            lock,
+            folder / BEST,
+            on_event,
+        ).draw()
+    page = _report(run, folder / REPORT, on_event) if report and test else None
+    return Outcome(run, clock, test, folder / BEST, page)
+
+
+def confirm_run(
+    run: Run,
+    *,
+    runs_dir: str | Path = "runs",
+    seeds: int | None = None,
+    finalists: int | None = None,
+    device: str = "auto",
+    on_event: OnEvent = _silent,
+) -> Outcome:
+    """Confirm the best schedules of a run, or add seeds: what `schedsearch confirm` does.
+
+    Args:
+        run: the run.
+        runs_dir: where best.json goes, of a run that was found by its URL.
+        seeds: fresh seeds in all (default: as the study says, or 8); never fewer than there are.
+        finalists: the best so many of the search; never fewer than there are.
+        device: "auto", "cpu", "cuda", "cuda:1" ...
+        on_event: told of each run.
+
+    Raises:
+        SchedsearchError: whatever a person can mend, in one line.
+    """
+    stored = run.config
+    wish: dict[str, Any] = stored.confirmation.model_dump()
+    wish["seeds"] = seeds or wish["seeds"] or Confirmation().seeds
+    wish["finalists"] = finalists or wish["finalists"]
+    content = stored.model_dump() | {"confirmation": wish}
+    plan = make_plan(parse_config(content, f"the study of {run.name!r}"), device)
+    folder = run.place.folder or Path(runs_dir) / run.name
+    make_folder(folder)
+    lock = FileLock(folder / LOCK)
+    study = load_study(study_name=run.name, storage=run.storage)
+    if not len(run.trials()):
+        raise RunError(f"the run {run.name!r} has no finished trial to confirm")
+    with _terminated_as_interrupted():
+        test = Conclusion(
+            run,
+            study,
+            plan,
+            lambda runs: _engine_of_confirmation(REFERENCE, plan, runs, on_event),
+            lock,
+            folder / BEST,
+            on_event,
+        ).draw()
+    page = _report(run, folder / REPORT, on_event) if test else None
+    return Outcome(run, Clock(), test, folder / BEST, page)
+
+
+def _report(run: Run, path: Path, on_event: OnEvent) -> Path | None:
+    """Write the report, and say where; what hinders it is told, and never costs the run."""
+    try:
+        from schedsearch.outputs.report import export_report
+
+        export_report([run], path)
+        return path
+    except Exception as error:
+        text = " ".join(str(error).split())[:200] or type(error).__name__
+        on_event(Note(f"no report: {text}"))
+        return None
+
+
+def _engine_of_confirmation(engine: Engine, plan: Plan, runs: int, on_event: OnEvent) -> Engine:
+    """Take the engine of the search; measure one where the search trained nothing."""
+    if engine is not REFERENCE:
+        return engine
+    return _measured(plan, runs, runs * plan.total_steps, on_event)
 
 
 def _engine(plan: Plan, study: Study, on_event: OnEvent) -> Engine:
     """Choose the engine by measuring, tell and store it; a run that has its total needs none."""
-    config, training = plan.config, plan.config.training
+    config = plan.config
     finished = sum(t.state in FINISHED for t in study.get_trials(deepcopy=False))
     if finished >= config.trials:
         return REFERENCE
+    left = config.trials - finished
+    engine = _measured(plan, min(plan.batch, left), plan.search_steps(left), on_event)
+    study._storage.set_study_system_attr(study._study_id, f"{PREFIX}engine", engine.describe())
+    return engine
+
+
+def _measured(plan: Plan, batch: int, steps: int, on_event: OnEvent) -> Engine:
+    """Choose the engine by measuring, and tell which."""
+    training = plan.config.training
     engine = choose_engine(
         plan.task,
         plan.optimizer,
         asked=training.engine,
         stack=training.stack or None,
         thread_count=training.threads or None,
-        batch=min(config.search.batch, config.trials - finished),
+        batch=batch,
+        steps=steps,
     )
-    if training.engine != "reference":
-        many = f", {engine.stack} runs at once" if engine.kind == "fused" else ""
-        plural = "s" * (engine.threads != 1)
-        count = f"{engine.threads} thread{plural}"
-        on_event(Note(f"engine: {engine.kind}{many}, {count}; {engine.reason}"))
-    study._storage.set_study_system_attr(study._study_id, f"{PREFIX}engine", engine.describe())
+    on_event(Note(f"engine: {engine.summary}; {engine.reason}"))
     return engine
 
 
-def _best(run: Run) -> Best | None:
-    """Return the best trial; None while others still train: the last of them concludes.
-
-    Raises:
-        RunError: the search is over, and none of its trials finished.
-    """
-    if run.being_trained():
-        return None
-    states = run.trials()["state"]
-    if (states == "diverged").all():
-        raise RunError(
-            f"all {len(states)} trials of {run.name!r} diverged: the rates are too high for this "
-            "model. Lower space.base_lr, and give the study another name"
-        )
-    return run.best
+def _store_agreements(run: Run) -> None:
+    """Store, with the schedules that check the rungs, what they say of them."""
+    study_id = study_ids(run.storage, run.name).get(checks_name(run.name))
+    if study_id is not None:
+        found = [each.row() for each in run.agreements()]
+        rows = [{k: None if isnan(v) else v for k, v in row.items()} for row in found]
+        run.storage.set_study_system_attr(study_id, f"{PREFIX}agreements", rows)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a study will take, from a few measured steps."""
+    """What a study will take, from a few measured steps; `confirming`: at most so many runs."""
 
     trials: int
+    confirming: int
     steps: int
     minutes: float
     megabytes: float
@@ -167,11 +255,16 @@ def estimate(plan: Plan, *, steps: int = 40) -> Estimate:
     an_eval = max(two - one, 0.0)
     a_step = max(one - 2 * an_eval, 0.0) / torch_steps
     a_trial = a_step * plan.total_steps + an_eval * (len(plan.eval_steps) + 1) + _OVERHEAD_SECONDS
+    wish, references = config.confirmation, len(ALL)
+    confirming = wish.seeds * (wish.finalists + references) + references * RATES * bool(wish.seeds)
+    runs, steps = config.trials + confirming, plan.search_steps(config.trials)
+    full_runs = (steps + check_steps(plan)) / plan.total_steps + confirming
     return Estimate(
         trials=config.trials,
-        steps=config.trials * plan.total_steps,
-        minutes=config.trials * a_trial / 60,
-        megabytes=0.2 + config.trials * (len(plan.eval_steps) * 130 + 4000) / 1e6,
+        confirming=confirming,
+        steps=steps,
+        minutes=full_runs * a_trial / 60,
+        megabytes=0.2 + runs * (len(plan.eval_steps) * 130 + 4000) / 1e6,
     )
 
 

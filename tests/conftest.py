@@ -33,6 +33,7 @@ TINY: dict[str, Any] = {
     "training": {"total_steps": 60, "evals_per_run": 5},
     "space": {"base_lr": [0.01, 1.0]},
     "search": {"sampler": "random", "batch": 2},
+    "confirmation": {"seeds": 0},
 }
 
 
@@ -88,8 +89,8 @@ def launch(make_config: Callable[..., StudyConfig], runs_dir: Path) -> Callable[
     """Return `run_study` for tiny studies; `run_options` are its own."""
 
     def run(*, run_options: Mapping[str, Any] | None = None, **changes: Any) -> Outcome:
-        options: dict[str, Any] = {"runs_dir": runs_dir, "device": "cpu"} | dict(run_options or {})
-        return run_study(make_config(**changes), **options)
+        options: dict[str, Any] = {"runs_dir": runs_dir, "device": "cpu", "report": False}
+        return run_study(make_config(**changes), **(options | dict(run_options or {})))
 
     return run
 
@@ -101,7 +102,7 @@ def finished(
     """Return the folder of a run to read from: 8 finished trials of all the default families."""
     runs = tmp_path_factory.mktemp("runs")
     config = make_config(name="finished", trials=8, search={"batch": 4})
-    outcome = run_study(config, runs_dir=runs, device="cpu")
+    outcome = run_study(config, runs_dir=runs, device="cpu", report=False)
     outcome.run.storage.engine.dispose()
     return outcome.best_path.parent
 

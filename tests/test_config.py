@@ -46,8 +46,19 @@ DEFAULTS: dict[str, Any] = {
     "search.sampler_args": {},
     "search.pruner": "none",
     "search.pruner_args": {},
-    "search.batch": 8,
+    "search.batch": 0,
+    "search.history": 250,
 }
+
+
+@pytest.mark.parametrize(
+    ("trials", "given", "batch"),
+    [(1, 0, 8), (60, 0, 8), (71, 0, 8), (72, 0, 9), (511, 0, 63), (5000, 0, 64), (60, 3, 3)],
+)
+def test_the_batch_follows_from_the_total_unless_it_is_given(
+    trials: int, given: int, batch: int
+) -> None:
+    assert parsed({"trials": trials, "search": {"batch": given}}).batch == batch
 
 
 @pytest.mark.parametrize(("key", "value"), DEFAULTS.items())
@@ -134,7 +145,8 @@ MISTAKES: tuple[tuple[dict[str, Any], list[str]], ...] = (
     ({"space": {"warmup_start_factor": 0.0}}, ["space.warmup_start_factor = 0.0"]),
     ({"space": {"warmup_start_factor": 1.5}}, ["space.warmup_start_factor = 1.5"]),
     ({"search": {"objective": "accuracy"}}, ["search.objective = 'accuracy'", "'val_accuracy'"]),
-    ({"search": {"batch": 0}}, ["search.batch = 0"]),
+    ({"search": {"batch": -1}}, ["search.batch = -1"]),
+    ({"search": {"history": -1}}, ["search.history = -1"]),
     # names of folders
     ({"name": ""}, ["name = ''"]),
     ({"name": ".hidden"}, ["name = '.hidden'", "no leading dot"]),

@@ -24,6 +24,8 @@ TRIAL_COLUMNS: dict[str, str] = {
     "best_val_accuracy": "float64",
     "train_loss": "float64",
     "steps": "Int64",
+    "horizon": "Int64",
+    "spent_steps": "Int64",
     "steps_to_target": "Int64",
     "seconds": "float64",
     "attempt": "Int64",
@@ -46,10 +48,21 @@ CURVE_COLUMNS: dict[str, str] = {
     "seconds": "float64",
 }
 
+RUNG_COLUMNS: dict[str, str] = {
+    "trial": "int64",
+    "study": "string",
+    "family": "string",
+    "horizon": "int64",
+    "val_loss": "float64",
+    "val_accuracy": "float64",
+}
+
 _RESULTS = (
     *("val_loss", "val_accuracy", "best_val_loss", "best_val_accuracy", "train_loss"),
-    *("steps", "steps_to_target", "seconds"),
+    *("steps", "horizon", "spent_steps", "steps_to_target", "seconds"),
 )
+
+_RUNG = ("horizon", "val_loss", "val_accuracy")
 
 
 def state_of(trial: FrozenTrial) -> str:
@@ -96,15 +109,29 @@ def _row(study: str, trial: FrozenTrial) -> dict[str, Any]:
 
 def curves_frame(studies: Iterable[tuple[str, Sequence[FrozenTrial]]]) -> pd.DataFrame:
     """Make a frame with a row an evaluation and CURVE_COLUMNS, of all studies of a run."""
-    frames = []
+    every: dict[str, list[Any]] = {name: [] for name in CURVE_COLUMNS}
     for name, trials in studies:
         for trial in trials:
             columns = read_columns(trial)
             if columns:
                 family = trial.system_attrs.get(SCHEDULE, {}).get("family")
                 head = {"trial": trial.number, "study": name, "family": family}
-                frames.append(_frame({**head, **columns}, CURVE_COLUMNS))
-    return pd.concat(frames, ignore_index=True) if frames else _frame([], CURVE_COLUMNS)
+                count = len(columns["step"])
+                for column, values in every.items():
+                    values.extend(columns.get(column) or [head.get(column)] * count)
+    return _frame(every, CURVE_COLUMNS)
+
+
+def rungs_frame(studies: Iterable[tuple[str, Sequence[FrozenTrial]]]) -> pd.DataFrame:
+    """Make a frame with a row a rung that a trial came through, and RUNG_COLUMNS."""
+    rows = []
+    for name, trials in studies:
+        for trial in trials:
+            family = trial.system_attrs.get(SCHEDULE, {}).get("family")
+            head = {"trial": trial.number, "study": name, "family": family}
+            for rung in read_result(trial).get("rungs", ()):
+                rows.append(head | dict(zip(_RUNG, rung, strict=True)))
+    return _frame(rows, RUNG_COLUMNS)
 
 
 def _frame(data: Any, columns: dict[str, str]) -> pd.DataFrame:

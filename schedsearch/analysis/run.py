@@ -1,5 +1,6 @@
 """Run: what one study file produced, read back from wherever it is stored."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,19 +10,25 @@ import pandas as pd
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from schedsearch.analysis.frames import curves_frame, trials_frame
+from schedsearch.analysis.confirmation import Confirmation, conclude_from, empty_frame
+from schedsearch.analysis.convergence import Convergence, convergence_of
+from schedsearch.analysis.fidelity import Agreement, agreements, fidelity_frame
+from schedsearch.analysis.frames import curves_frame, rungs_frame, trials_frame
 from schedsearch.analysis.leaderboard import leaderboard
 from schedsearch.config import StudyConfig
 from schedsearch.errors import RunError
 from schedsearch.schedules import Schedule
 from schedsearch.storage.best import best_trial
+from schedsearch.storage.checks import checks_name
 from schedsearch.storage.connect import sqlite_url
+from schedsearch.storage.finalists import confirmation_name, read_concluded
 from schedsearch.storage.owners import abandoned
 from schedsearch.storage.place import (
     BEST,
     DATABASE,
     LOCK,
     POINTER,
+    REPORT,
     Place,
     find_place,
     open_place,
@@ -94,23 +101,108 @@ class Run:
         """Return a frame with a row an evaluation; see `frames.CURVE_COLUMNS`."""
         return curves_frame(self._studies())
 
+    def rungs(self) -> pd.DataFrame:
+        """Return a row a rung that a trial came through; see `frames.RUNG_COLUMNS`."""
+        return rungs_frame(self._studies())
+
+    def horizons(self) -> tuple[int, ...]:
+        """Return the horizons at which a trial is tried, the full one last."""
+        identity = self.attributes.get("identity", {})
+        one = self.config.training.total_steps
+        return tuple(identity.get("fidelity.horizons", (one,)))
+
+    def checks(self) -> pd.DataFrame:
+        """Return a row a schedule that checks the rungs; see `frames.TRIAL_COLUMNS`."""
+        return trials_frame([(checks_name(self.name), self._checks())])
+
+    def agreements(self) -> list[Agreement]:
+        """Estimate how well each rung ranks schedules for the full horizon; none without rungs."""
+        objective = self.config.search.objective
+        return agreements(self._checks(), self._all(), self.horizons(), objective)
+
+    def fidelity(self) -> pd.DataFrame:
+        """Return a row a rung below the full horizon; see `fidelity.FIDELITY_COLUMNS`."""
+        return fidelity_frame(self.agreements())
+
     def leaderboard(self) -> pd.DataFrame:
         """Return the best trial of each family, best first; see `leaderboard`."""
         return leaderboard(self.trials(), self.config.search.objective)
 
+    @property
+    def confirmed(self) -> Confirmation | None:
+        """What was last confirmed on fresh seeds; None when nothing was, or all of it diverged."""
+        ids = study_ids(self.storage, self.name)
+        study_id = ids.get(confirmation_name(self.name))
+        basis = None if study_id is None else read_concluded(self.storage, study_id)
+        if study_id is None or basis is None:
+            return None
+        trials = self.confirmation_trials()
+        scores = [v for k, v in self.attributes.items() if k == "test" or k.startswith("test:")]
+        return conclude_from(basis, trials, self.config.search.objective, scores)
+
+    def confirmation_trials(self) -> list[FrozenTrial]:
+        """Return the trials of the confirmation that have ended."""
+        study_id = study_ids(self.storage, self.name).get(confirmation_name(self.name))
+        if study_id is None:
+            return []
+        ended = (TrialState.COMPLETE, TrialState.PRUNED)
+        return self.storage.get_all_trials(study_id, deepcopy=False, states=ended)
+
+    def search_trials(self) -> list[FrozenTrial]:
+        """Return the trials of the search, as Optuna stores them."""
+        return self._all()
+
+    @property
+    def confirmed_now(self) -> Confirmation | None:
+        """What was confirmed, unless trials of the search have ended since."""
+        confirmed = self.confirmed
+        if confirmed is None:
+            return None
+        ended = sum(t.state in (TrialState.COMPLETE, TrialState.PRUNED) for t in self._all())
+        return confirmed if confirmed.basis.tried == ended else None
+
+    def confirmation(self) -> pd.DataFrame:
+        """Return a row a finalist, best first; see `confirmation.CONFIRMATION_COLUMNS`."""
+        confirmed = self.confirmed
+        return empty_frame() if confirmed is None else confirmed.frame()
+
+    def convergence(self) -> Convergence:
+        """Return frames of steps to the target, losses on the way, and the best against compute."""
+        return convergence_of([self])
+
+    def being_searched(self) -> int:
+        """Count the trials of the search that a living process trains now."""
+        return _trained(self._all())
+
     def being_trained(self) -> int:
-        """Count the trials that a living process trains now."""
-        running = (t for t in self._all() if t.state == TrialState.RUNNING)
-        return sum(not abandoned(trial) for trial in running)
+        """Count the trials that a living process trains now, those of a confirmation too."""
+        ids = study_ids(self.storage, self.name).values()
+        return sum(_trained(self.storage.get_all_trials(i, deepcopy=False)) for i in ids)
 
     def _studies(self) -> list[tuple[str, list[FrozenTrial]]]:
-        """Return each study's trials by number: a database may hand them out in any order."""
+        """Return the search's trials by study and number; a database has them in any order."""
         ids = study_ids(self.storage, self.name)
+        for beside in (confirmation_name(self.name), checks_name(self.name)):
+            ids.pop(beside, None)
         every = {name: self.storage.get_all_trials(i, deepcopy=False) for name, i in ids.items()}
         return [(name, sorted(trials, key=lambda t: t.number)) for name, trials in every.items()]
 
+    def _checks(self) -> list[FrozenTrial]:
+        """Return the trials that check the rungs and are over."""
+        study_id = study_ids(self.storage, self.name).get(checks_name(self.name))
+        if study_id is None:
+            return []
+        over = (TrialState.COMPLETE, TrialState.PRUNED)
+        trials = self.storage.get_all_trials(study_id, deepcopy=False, states=over)
+        return sorted(trials, key=lambda t: t.number)
+
     def _all(self) -> list[FrozenTrial]:
         return [trial for _, trials in self._studies() for trial in trials]
+
+
+def _trained(trials: Iterable[FrozenTrial]) -> int:
+    running = (trial for trial in trials if trial.state == TrialState.RUNNING)
+    return sum(not abandoned(trial) for trial in running)
 
 
 def open_run(run: str | Path, name: str | None = None, *, runs_dir: str | Path = "runs") -> Run:
@@ -136,7 +228,7 @@ def delete_run(run: Run) -> None:
         run.storage.engine.dispose()
         own = run.place.url == sqlite_url(folder / DATABASE)
         database = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm") if own else ()
-        for file in (*database, BEST, POINTER, LOCK):
+        for file in (*database, BEST, REPORT, POINTER, LOCK):
             (folder / file).unlink(missing_ok=True)
         if not any(folder.iterdir()):
             folder.rmdir()

@@ -91,6 +91,9 @@ def status(run: RunArgument, runs_dir: RunsDir = RUNS_DIR, storage: Storage = No
         f"made on   {made['device']} of {made['host']}, torch {made['versions']['torch']}, "
         f"optuna {made['versions']['optuna']}, commit {made['commit'] or 'unknown'}"
     )
+    confirmed = it.confirmed_now
+    stale = "no, not since the last trials" if it.confirmed else "no"
+    typer.echo(f"confirmed {confirmed.sentence() if confirmed else stale}")
     typer.echo(f"space     {attributes['fingerprint']}, seed {config.seed}")
     typer.echo("")
     typer.echo(render(it.leaderboard()))

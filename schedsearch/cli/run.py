@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from schedsearch.cli.fidelity import describe_rungs, print_fidelity
 from schedsearch.cli.options import RUNS_DIR, RunsDir, Storage
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ def run(
     stack: Annotated[
         int | None, typer.Option(min=0, help="How many runs at once; 0: measured.")
     ] = None,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write report.html at the end.")
+    ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only.")] = False,
 ) -> None:
@@ -71,7 +75,12 @@ def run(
     with display:
         try:
             outcome = run_study(
-                config, runs_dir=runs_dir, storage=storage, device=device, on_event=display
+                config,
+                runs_dir=runs_dir,
+                storage=storage,
+                device=device,
+                report=report,
+                on_event=display,
             )
         except KeyboardInterrupt as interrupt:
             typer.echo(
@@ -89,7 +98,7 @@ def _print_plan(plan: "Plan", runs_dir: Path, storage: str | None) -> None:
 
     config, it = plan.config, estimate(plan)
     families = ", ".join(family.name for family in plan.space.families)
-    warm = plan.space.warmup
+    warm, wish = plan.space.warmup, config.confirmation
     lines = {
         "run": f"{config.name}, in {runs_dir / config.name}",
         "storage": masked(storage) if storage else "SQLite in that folder",
@@ -99,7 +108,12 @@ def _print_plan(plan: "Plan", runs_dir: Path, storage: str | None) -> None:
         "base_lr": f"{plan.space.base_lr.describe()}; warm-up {warm}",
         "trials": f"{it.trials} of {plan.total_steps} steps, each {len(plan.eval_steps)} "
         f"evaluations: {it.steps:,} steps",
-        "sampler": f"{config.search.sampler}, {config.search.batch} trials at once; "
+        "confirms": f"{it.confirming} runs more: {wish.finalists} finalists and 2 references on "
+        f"{wish.seeds} fresh seeds, and tuning"
+        if it.confirming
+        else "nothing (confirmation.seeds = 0)",
+        "fidelity": describe_rungs(plan),
+        "sampler": f"{config.search.sampler}, {plan.batch} trials at once; "
         f"pruner {config.search.pruner}",
         "expected": f"about {it.minutes:.1f} minutes and {it.megabytes:.1f} MB",
     }
@@ -108,20 +122,26 @@ def _print_plan(plan: "Plan", runs_dir: Path, storage: str | None) -> None:
 
 
 def _print_outcome(outcome: "Outcome") -> None:
+    from schedsearch.cli.confirm import print_confirmation
     from schedsearch.outputs.tables import render, short_params
+    from schedsearch.schedules import Schedule
 
     run, clock = outcome.run, outcome.clock
     typer.echo(f"\nBest trial of each family ({run.name}):")
     typer.echo(render(run.leaderboard()))
+    print_fidelity(run)
     if not outcome.test:
         typer.echo("\nOther processes still train; the one that ends last writes best.json")
         return
-    schedule = run.best.schedule
+    confirmed = run.confirmed_now
+    if confirmed is not None:
+        print_confirmation(confirmed)
+    schedule = Schedule.from_dict(outcome.test["schedule"])
     params = short_params(json.dumps(schedule.to_dict()["params"]))
     warm = f" warm-up={schedule.warmup.frac:.3g}" if schedule.warmup else ""
     typer.echo(
-        f"\nBest, not confirmed on fresh seeds: {schedule.family} with "
-        f"base_lr={schedule.base_lr:.4g}{warm} {params}".rstrip()
+        f"\n{'Winner' if confirmed else 'Best, not confirmed on fresh seeds'}: "
+        f"{schedule.family} with base_lr={schedule.base_lr:.4g}{warm} {params}".rstrip()
     )
     if outcome.test["test_accuracy"] is not None:
         accuracy = outcome.test["test_accuracy"]
@@ -133,6 +153,8 @@ def _print_outcome(outcome: "Outcome") -> None:
             f"{(clock.sampling + clock.storing) / n * 1000:.0f} ms a trial "
             f"({clock.sampling / n * 1000:.0f} sampling, {clock.storing / n * 1000:.0f} storing)"
         )
+    if outcome.report_path is not None:
+        typer.echo(f"To look at: {outcome.report_path}")
     typer.echo(f"Written to {outcome.best_path}. Reuse it in your own training:")
     typer.echo(
         f"    scheduler = schedsearch.load_schedule({str(outcome.best_path)!r})"

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from schedsearch.analysis import Run
 from schedsearch.errors import ScheduleError, StorageError
@@ -17,33 +17,45 @@ VERSION = 1
 def best_of(run: Run) -> dict[str, Any]:
     """Return what best.json holds: the schedule, what it reached, and how much that is worth.
 
+    It is the winner of the confirmation, where that knew all trials that have ended by now, or else
+    the best of the search. `result` is of a winner the mean over the fresh seeds (of the steps to
+    the target the median), of an unconfirmed best what it reached on the search's seed.
+
     Raises:
         RunError: no trial has finished.
     """
     best, config, attributes = run.best, run.config, run.attributes
+    schedule, trial = best.schedule, cast(int | None, best.trial)
+    reached, confirmed = best.result, run.confirmed_now
     states = run.trials()["state"]
+    claim = f"the best of {int((states == 'finished').sum())} finished trials on one seed: "
+    claim += "not confirmed on fresh seeds"
+    if confirmed is not None:
+        winner = confirmed.winner.finalist
+        schedule, trial, reached = winner.schedule, winner.trial, confirmed.winner.result()
+        claim = confirmed.sentence()
     test = attributes.get("test")
-    if test is not None and Schedule.from_dict(test["schedule"]) != best.schedule:
+    if test is not None and Schedule.from_dict(test["schedule"]) != schedule:
         test = None
     result = {
-        key: best.result[key]
+        key: reached[key]
         for key in ("val_loss", "val_accuracy", "best_val_loss", "best_val_accuracy", "train_loss")
     }
     return {
         "format": FORMAT,
         "version": VERSION,
-        "schedule": best.schedule.to_dict(),
-        "confirmed": False,
-        "claim": f"the best of {int((states == 'finished').sum())} finished trials on one seed: "
-        "not confirmed on fresh seeds",
+        "schedule": schedule.to_dict(),
+        "confirmed": confirmed is not None,
+        "claim": claim,
         "result": result
         | {
-            "trial": best.trial,
-            "steps_to_target": best.result["steps_to_target"],
-            "target_accuracy": best.result["target_accuracy"],
+            "trial": trial,
+            "steps_to_target": reached["steps_to_target"],
+            "target_accuracy": reached["target_accuracy"],
             "test_accuracy": None if test is None else test["test_accuracy"],
             "test_loss": None if test is None else test["test_loss"],
         },
+        "confirmation": None if confirmed is None else confirmed.to_dict(),
         "study": {
             "name": run.name,
             "task": config.task,

@@ -7,7 +7,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from schedsearch.search.events import Event, Note, Started, Trained
+from schedsearch.search.events import AtRung, Confirming, Event, Note, Started, Trained
 
 _SECONDS_A_LINE = 5.0
 
@@ -41,6 +41,11 @@ def _best(event: Trained) -> str:
     return f"best {event.best_value:.4f} {event.best_family}"
 
 
+def _rung(event: AtRung) -> str:
+    n = event.schedules
+    return f"rung {event.rung}/{event.of}: {n} schedule{'s' * (n != 1)} at {event.horizon} steps"
+
+
 class _Quiet:
     """Says only what a person should know."""
 
@@ -68,16 +73,21 @@ class _Lines(_Quiet):
 
     _started: float
     _first: int
-    _last: float
+    _last: float = 0.0
+    _last_rung: float  # trials end just before a rung begins: each has its own seconds
 
     def __call__(self, event: Event) -> None:
         super().__call__(event)
         now = time.monotonic()
         if isinstance(event, Started):
-            self._started = self._last = now
+            self._started, self._last, self._last_rung = now, now, -_SECONDS_A_LINE
             self._first = event.finished
             goes_on = f", {event.finished} finished before" if event.finished else ""
             self._say(f"{event.run}: {event.total} trials{goes_on}")
+        elif isinstance(event, AtRung):
+            if now - self._last_rung >= _SECONDS_A_LINE:
+                self._last_rung = now
+                self._say(_rung(event))
         elif isinstance(event, Trained):
             over = event.finished >= event.total
             if over or now - self._last >= _SECONDS_A_LINE:
@@ -87,6 +97,12 @@ class _Lines(_Quiet):
                 self._say(
                     f"{event.finished}/{event.total} trials, {_best(event)}, {left:.0f} s left"
                 )
+
+        elif isinstance(event, Confirming):
+            over = event.done >= event.total
+            if over or event.done == 0 or now - self._last >= _SECONDS_A_LINE:
+                self._last = now
+                self._say(f"{event.what}: {event.done}/{event.total} runs")
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -106,6 +122,7 @@ class _Live(_Quiet):
             console=console,
         )
         self._task = self._progress.add_task("", total=None, best="")
+        self._run = self._what = ""
 
     def __enter__(self) -> "_Live":
         self._progress.start()
@@ -122,11 +139,16 @@ class _Live(_Quiet):
     def __call__(self, event: Event) -> None:
         super().__call__(event)
         if isinstance(event, Started):
+            self._run = event.run.replace("[", r"\[")
             self._progress.update(
-                self._task,
-                description=event.run.replace("[", r"\["),
-                total=event.total,
-                completed=event.finished,
+                self._task, description=self._run, total=event.total, completed=event.finished
             )
+        elif isinstance(event, AtRung):
+            self._progress.update(self._task, description=f"{self._run}, {_rung(event)}")
         elif isinstance(event, Trained):
             self._progress.update(self._task, completed=event.finished, best=_best(event))
+        elif isinstance(event, Confirming):
+            if event.what != self._what:
+                self._what = event.what
+                self._progress.reset(self._task, description=event.what, total=event.total, best="")
+            self._progress.update(self._task, completed=event.done)

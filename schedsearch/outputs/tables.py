@@ -1,14 +1,16 @@
 """Frames as text: a table for eyes, CSV and Parquet for programs."""
 
 import io
-import json
 import sys
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
+from schedsearch.analysis.wording import short_params
 from schedsearch.files import write_atomically
+
+__all__ = ["Format", "cells", "render", "short_params", "write_frame"]
 
 Format = Literal["table", "csv", "parquet"]
 
@@ -22,6 +24,11 @@ def render(frame: pd.DataFrame) -> str:
         numeric = pd.api.types.is_numeric_dtype(frame[name])
         columns.append([c.rjust(width) if numeric else c.ljust(width) for c in [name, *cells]])
     return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
+
+
+def cells(frame: pd.DataFrame) -> list[list[str]]:
+    """Return a frame's rows as text, as `render` shows them."""
+    return [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
 
 
 def _cell(value: Any) -> str:
@@ -48,20 +55,3 @@ def write_frame(frame: pd.DataFrame, form: Format, path: Path | None) -> None:
         sys.stdout.buffer.flush()
         return
     write_atomically(path, content)
-
-
-def short_params(text: str | None) -> str:
-    """Shorten parameters in JSON for a table.
-
-    >>> short_params('{"milestones": [0.51234567, 0.75], "gamma": 0.1}')
-    'milestones=[0.512, 0.75] gamma=0.1'
-    """
-    if text is None or pd.isna(text):
-        return ""
-    return " ".join(f"{name}={_short(value)}" for name, value in json.loads(text).items())
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_short, value)) + "]"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -17,6 +17,10 @@ from schedsearch.schedules.building import compose
 from schedsearch.schedules.compose import PlateauLR, lead_optimizer, set_rate
 from schedsearch.schedules.families import find_family
 from schedsearch.schedules.params import Float, Value
+from schedsearch.schedules.picture import as_html, draw_rates
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FORMAT = "schedsearch.schedule"
 VERSION = 1
@@ -214,6 +218,15 @@ class Schedule:
                 cast(PlateauLR, scheduler).step(due[step])
             rates.append(optimizer.param_groups[0]["lr"])
         return [float(rate) for rate in rates]
+
+    def plot(
+        self, total_steps: int = 1000, *, evals: int | None = None, axes: "Axes | None" = None
+    ) -> "Axes":
+        """Draw the rates of a run with matplotlib, on new axes where none are given."""
+        return draw_rates(self, total_steps, evals=evals, axes=axes)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold, exactly."""

@@ -30,11 +30,30 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class AtRung:
+    """Schedules are now being tried at a rung, the first is number 1."""
+
+    rung: int
+    of: int
+    schedules: int
+    horizon: int
+
+
+@dataclass(frozen=True)
 class Note:
     """Something that a person should know."""
 
     text: str
 
 
-Event: TypeAlias = Started | Trained | Note
+@dataclass(frozen=True)
+class Confirming:
+    """Runs of the confirmation have ended; `what` is trained: the references' rates, or all."""
+
+    what: str
+    done: int
+    total: int
+
+
+Event: TypeAlias = Started | AtRung | Trained | Confirming | Note
 OnEvent: TypeAlias = Callable[[Event], None]

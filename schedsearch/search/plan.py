@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from schedsearch.schedules import Family, Schedule, Space
 from schedsearch.schedules.params import Value, active
 from schedsearch.schedules.space import make_space
 from schedsearch.search.pruners import make_pruner
-from schedsearch.search.samplers import make_sampler
+from schedsearch.search.rungs import Rungs, resolve_rungs
+from schedsearch.search.samplers import READ_COMPLETE_ONLY, make_sampler
 from schedsearch.seeds import derive_seed
+from schedsearch.statistics import TESTS, least_seeds
 from schedsearch.tasks import Task, load_task
 from schedsearch.training import OptimizerSpec, pick_device
+from schedsearch.training.precision import in_bf16
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +37,8 @@ class Plan:
         total_steps: the horizon.
         eval_steps: the steps after which a run is evaluated.
         seed: decides the weights and batches of every trial (common random numbers).
+        rungs: the horizons at which a trial is tried.
+        notes: what a person should know of it, in a line each.
     """
 
     config: StudyConfig
@@ -42,6 +48,18 @@ class Plan:
     total_steps: int
     eval_steps: tuple[int, ...]
     seed: int
+    rungs: Rungs
+    notes: tuple[str, ...] = ()
+
+    @property
+    def batch(self) -> int:
+        """The trials asked at once: with rungs, as many as are needed to leave some behind."""
+        return max(self.config.batch, self.rungs.cohort)
+
+    def search_steps(self, trials: int) -> int:
+        """Give the optimizer steps that so many trials take when none diverges or is pruned."""
+        whole, rest = divmod(trials, self.batch)
+        return whole * self.rungs.steps(self.batch) + self.rungs.steps(rest)
 
     @property
     def data_folder(self) -> Path | None:
@@ -58,7 +76,13 @@ class Plan:
             | {"model": self.task.model_name, "families": order}
             | {f"space.{key}": value for key, value in space.items()}
             | {f"ranges.{name}": params for name, params in families.items()}
+            | self._rungs_identity()
         )
+
+    def _rungs_identity(self) -> dict[str, Any]:
+        if self.rungs.kind == "full":  # as in runs made before there was a choice
+            return {}
+        return {f"fidelity.{key}": value for key, value in vars(self.rungs).items()}
 
 
 def make_plan(config: StudyConfig, device: str = "auto") -> Plan:
@@ -68,6 +92,7 @@ def make_plan(config: StudyConfig, device: str = "auto") -> Plan:
         SchedsearchError: whatever would stop the study, in one line.
     """
     training, shared = config.training, config.space
+    _refuse_too_few_seeds(config)
     space = make_space(
         config.families,
         base_lr=shared.base_lr,
@@ -81,6 +106,7 @@ def make_plan(config: StudyConfig, device: str = "auto") -> Plan:
     optimizer = OptimizerSpec(training.optimizer, training.optimizer_arguments)
     make_sampler(config.search.sampler, config.search.sampler_args, config.seed)
     make_pruner(config.search.pruner, config.search.pruner_args)
+    _refuse_two_pruners(config)
     task = load_task(
         config.task,
         model=config.model,
@@ -88,11 +114,16 @@ def make_plan(config: StudyConfig, device: str = "auto") -> Plan:
         device=pick_device(device),
         folder=_data_folder(config),
     )
+    if training.precision == "bf16":
+        task = in_bf16(task)
     try:
         eval_steps = evaluation_steps(training.total_steps, training.evals_per_run)
+        _try_step(optimizer, list(task.model(0).parameters()))
         _try_horizon(space, task, optimizer, training.total_steps)
     except ScheduleError as error:
         raise ConfigError(f"training.total_steps = {training.total_steps}: {error}") from error
+    try_horizon = partial(_try_horizon, space, task, optimizer)
+    rungs, left_out = resolve_rungs(config.fidelity, training.total_steps, try_horizon)
     return Plan(
         config=config,
         task=task,
@@ -101,7 +132,39 @@ def make_plan(config: StudyConfig, device: str = "auto") -> Plan:
         total_steps=training.total_steps,
         eval_steps=eval_steps,
         seed=derive_seed(config.seed, "training"),
+        rungs=rungs,
+        notes=tuple(_notes(config, rungs, left_out)),
     )
+
+
+def _notes(config: StudyConfig, rungs: Rungs, left_out: str | None) -> Iterator[str]:
+    if left_out is not None:
+        yield left_out
+    if rungs.kind != "full" and config.search.sampler in READ_COMPLETE_ONLY:
+        yield (
+            f"sampler {config.search.sampler} learns nothing from trials that stay behind at a "
+            "rung: it reads complete ones only (TPE reads both)"
+        )
+
+
+def _refuse_two_pruners(config: StudyConfig) -> None:
+    pruner, kind = config.search.pruner, config.fidelity.kind
+    if pruner != "none" and kind != "full":
+        raise ConfigError(
+            f"search.pruner = {pruner!r} with fidelity.kind = {kind!r}: rungs prune already; "
+            "say pruner = 'none', or kind = 'full'"
+        )
+
+
+def _refuse_too_few_seeds(config: StudyConfig) -> None:
+    wish = config.confirmation
+    others = wish.finalists + 1  # and two references, but for the winner
+    least = least_seeds(wish.test, others)
+    if 0 < wish.seeds < least:
+        raise ConfigError(
+            f"confirmation.seeds = {wish.seeds}: {TESTS[wish.test][0]} of a winner against "
+            f"{others} others needs at least {least} seeds (0: no confirmation)"
+        )
 
 
 def _data_folder(config: StudyConfig) -> Path | None:
@@ -113,6 +176,7 @@ def _data_folder(config: StudyConfig) -> Path | None:
 
 def _try_horizon(space: Space, task: Task, optimizer: OptimizerSpec, total_steps: int) -> None:
     """Build each family at the ends of its ranges, at the study's horizon, on its optimizer."""
+    evaluation_steps(total_steps, space.evals)
     horizon = total_steps
     if space.step_unit == "epoch":
         horizon = ceil(total_steps / task.steps_per_epoch)
@@ -120,7 +184,6 @@ def _try_horizon(space: Space, task: Task, optimizer: OptimizerSpec, total_steps
         for frac in (space.warmup_frac.low, space.warmup_frac.high):
             warmup_steps(frac, horizon)
     params = list(task.model(0).parameters())
-    _try_step(optimizer, params)
     for family in space.families:
         for point in _corners(family):
             schedule = Schedule(family.name, space.base_lr.high, point)

@@ -15,6 +15,7 @@ from schedsearch.storage.connect import absolute, masked, open_storage, sqlite_u
 from schedsearch.storage.records import PREFIX
 
 DATABASE, BEST, POINTER, LOCK = "study.db", "best.json", "storage.json", ".lock"
+REPORT = "report.html"
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ STUDIES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no trials": ({"trials": 0}, ["trials = 0"]),
     "trials as text": ({"trials": "many"}, ["trials = 'many'"]),
     "seed below zero": ({"seed": -1}, ["seed = -1"]),
-    "batch of none": ({"search": {"batch": 0}}, ["search.batch = 0"]),
+    "batch below zero": ({"search": {"batch": -1}}, ["search.batch = -1"]),
     "batch larger than the data": ({"training": {"batch_size": 5000}}, ["5000", "1200"]),
     "objective": ({"search": {"objective": "loss"}}, ["search.objective = 'loss'"]),
     "name with a slash": ({"name": "a/b"}, ["name = 'a/b'", "slash"]),

@@ -8,8 +8,9 @@ import pytest
 
 from schedsearch import FAMILIES, Schedule, Warmup, open_run
 from schedsearch.errors import SchedsearchError, StorageError
-from schedsearch.outputs.preview import draw_preview, preview_rates, save_figure
+from schedsearch.outputs.preview import draw_preview, save_figure
 from schedsearch.outputs.tables import render, short_params, write_frame
+from schedsearch.schedules.picture import preview_rates
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from schedsearch.launch import Outcome
 from schedsearch.outputs.progress import Display, make_display
-from schedsearch.search.events import Event, Note, Started, Trained
+from schedsearch.search.events import AtRung, Event, Note, Started, Trained
 
 
 def trained(finished: int, total: int, best: float | None = 0.1234, **more: object) -> Trained:
@@ -65,6 +65,27 @@ def test_lines_come_every_few_seconds_and_at_the_end() -> None:
     assert lines[0] == "digits: 200 trials, 10 finished before"
     assert lines[-1].startswith("200/200 trials, best 0.1234 LinearLR")
     assert len(lines) == 2
+
+
+RUNGS: list[Event] = [AtRung(1, 3, 27, 67), AtRung(2, 3, 9, 200), AtRung(3, 3, 1, 600)]
+
+
+def test_rungs_have_lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [EVENTS[0], RUNGS[0], trained(1, 3), RUNGS[1], trained(2, 3), RUNGS[2]]
+    quick = shown(events, terminal=False).splitlines()
+    assert quick == ["digits: 3 trials", "rung 1/3: 27 schedules at 67 steps"]
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr("schedsearch.outputs.progress.time.monotonic", lambda: next(clock))
+    slow = shown(events, terminal=False).splitlines()
+    assert slow[1] == quick[1]
+    assert slow[3] == "rung 2/3: 9 schedules at 200 steps"
+    assert slow[5] == "rung 3/3: 1 schedule at 600 steps"
+    assert shown(RUNGS, terminal=False, quiet=True) == ""
+
+
+def test_a_live_bar_names_the_rung() -> None:
+    text = shown([Started("a[red]b", 0, 3), *RUNGS, trained(3, 3)], terminal=True)
+    assert "a[red]b, rung 3/3: 1 schedule at 600 steps" in text
 
 
 def test_quiet_tells_only_what_a_person_should_know() -> None:

@@ -15,18 +15,20 @@ PACKAGE = Path(schedsearch.__file__).parent
 # package; on the ground, and at the top, the modules of a group may import each other.
 GROUPS = (
     ("errors", "horizon", "seeds", "importing", "files", "config"),
+    ("statistics",),
     ("schedules", "tasks"),
     ("training",),
     ("storage",),
     ("search",),
     ("analysis",),
     ("outputs",),
+    ("conclude",),
     ("launch",),
     ("cli", "__main__"),
 )
 LEVEL = {name: level for level, group in enumerate(GROUPS) for name in group}
 OPEN_GROUPS = (0, len(GROUPS) - 1)
-MAY_IMPORT_OPTUNA = {"storage", "search", "analysis", "outputs", "launch", "cli"}
+MAY_IMPORT_OPTUNA = {"storage", "search", "analysis", "outputs", "conclude", "launch", "cli"}
 
 
 def dotted(path: Path) -> str:

@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 from schedsearch import Run, open_run
 from schedsearch.launch import Outcome
 from schedsearch.search.events import Event, Trained
+from schedsearch.storage import bulk
 from schedsearch.storage.connect import open_storage
 from schedsearch.storage.owners import LEASE, OWNER
 
@@ -145,32 +146,35 @@ def test_an_interrupted_study_ends_like_one_that_was_not(launch: Launch, after: 
     pd.testing.assert_frame_equal(stopped[columns], whole[columns], check_exact=True)
 
 
-@pytest.mark.parametrize("written", [0, 3])
-def test_a_trial_that_was_half_drawn_is_drawn_to_its_end(
-    launch: Launch, monkeypatch: pytest.MonkeyPatch, written: int
+@pytest.mark.parametrize("sampler", ["random", "QMC"])
+def test_a_trial_that_was_created_and_not_drawn_is_drawn_under_its_number(
+    launch: Launch, monkeypatch: pytest.MonkeyPatch, runs_dir: Path, sampler: str
 ) -> None:
-    """Killed between the creation of a trial and its last parameter."""
-    original = _CachedStorage.set_trial_param
+    """Killed between the creation of a batch and its parameters: all of them, or none."""
+    search = {"batch": 2, "sampler": sampler}
+    study: dict[str, Any] = {"families": ["StepLR", "OneCycleLR"], "search": search}
     calls: list[int] = []
 
-    def interrupted(self: _CachedStorage, trial_id: int, *args: Any) -> None:
-        number = self.get_trial(trial_id).number
-        calls.extend([number] * (number == 1))
-        if len(calls) > written:
+    def interrupted(*args: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
             raise KeyboardInterrupt
-        original(self, trial_id, *args)
+        return bulk.write_sampled(*args)
 
-    study: dict[str, Any] = {"families": ["StepLR", "OneCycleLR"], "search": {"batch": 1}}
     with monkeypatch.context() as patch:
-        patch.setattr(_CachedStorage, "set_trial_param", interrupted)
+        patch.setattr("schedsearch.search.asking.write_sampled", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            launch(name="half", trials=4, **study)
-    half = check_complete(launch(name="half", trials=4, **study).run, 4)
-    whole = check_complete(launch(name="whole", trials=4, **study).run, 4)
-    others = half["trial"] != 1
-    columns = ["trial", "schedule", "state", "val_loss"]
-    pd.testing.assert_frame_equal(half[columns][others], whole[columns][others], check_exact=True)
-    assert half["attempt"][1] == 2
+            launch(name="half", trials=5, **study)
+    storage = open_run(runs_dir / "half").storage
+    stored = storage.get_all_trials(storage.get_study_id_from_name("half"))
+    assert [t.state for t in stored[2:]] == [TrialState.WAITING] * 2
+    assert [(t.params, t.system_attrs) for t in stored[2:]] == [({}, {})] * 2
+    half = check_complete(launch(name="half", trials=5, **study).run, 5)
+    assert list(half["attempt"]) == [1, 1, 2, 2, 1]
+    if sampler == "random":  # a QMC sequence has gone on by two points
+        whole = check_complete(launch(name="whole", trials=5, **study).run, 5)
+        columns = ["trial", "schedule", "state", "val_loss"]
+        pd.testing.assert_frame_equal(half[columns], whole[columns], check_exact=True)
 
 
 def test_an_interrupt_while_a_result_is_stored_gives_the_trial_back_too(
@@ -180,7 +184,7 @@ def test_an_interrupt_while_a_result_is_stored_gives_the_trial_back_too(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("schedsearch.search.study.write_result", interrupt)
+        patch.setattr("schedsearch.search.results.write_results", interrupt)
         with pytest.raises(KeyboardInterrupt):
             launch(trials=2)
     assert set(open_run(runs_dir / "tiny").trials()["state"]) == {"waiting"}
@@ -233,22 +237,21 @@ def launch_while_another_asks(
     """Return a launcher of a study that another machine completes to 3 trials at the worst moment.
 
     The two have a database in common, and neither folder nor lock: the other comes in between this
-    one's look at the trials and the creation of its first.
+    one's look at the trials and the creation of its own.
     """
     url = f"sqlite:///{tmp_path / 'shared.db'}"
     there = ("run", study_file(trials=3), "--runs-dir", tmp_path / "there", "--storage", url)
-    original = _CachedStorage.create_new_trial
     came: list[int] = []
 
-    def interposed(self: _CachedStorage, *args: Any, **options: Any) -> int:
+    def interposed(*args: Any) -> Any:
         if not came:
             code, _, err = start(*there).end()
             assert (code, err) == (0, "")
             came.append(1)
-        return original(self, *args, **options)
+        return bulk.create_running(*args)
 
     def run(trials: int) -> Run:
-        monkeypatch.setattr(_CachedStorage, "create_new_trial", interposed)
+        monkeypatch.setattr("schedsearch.search.asking.create_running", interposed)
         here = {"runs_dir": tmp_path / "here", "storage": url}
         outcome = launch(trials=trials, search={"batch": 4}, run_options=here)
         assert came
@@ -265,16 +268,10 @@ def test_two_machines_that_ask_at_the_same_moment_draw_different_trials(
 
 
 def test_two_machines_that_ask_at_the_same_moment_keep_to_the_total(
-    launch_while_another_asks: Callable[[int], Run], launch: Launch, tmp_path: Path
+    launch_while_another_asks: Callable[[int], Run],
 ) -> None:
-    run = launch_while_another_asks(3)
-    trials = check_complete(run, 3)
-    assert set(trials["state"][3:]) == {"waiting"}, "what was asked beyond it is given back"
-    there = {"runs_dir": tmp_path / "there", "storage": run.place.url}
-    more = len(trials)
-    later = check_complete(launch(trials=more, run_options=there).run, more)
-    assert "waiting" not in set(later["state"]), "and is trained first when there is more"
-    assert len(later) == more
+    trials = launch_while_another_asks(3).trials()
+    assert list(trials["state"]) == ["finished"] * 3, "none is created beyond it"
 
 
 def test_a_waiting_trial_goes_to_the_one_that_is_first(

@@ -75,7 +75,7 @@ def test_a_trial_that_is_trained_again_reports_without_a_warning(
 
     study: dict[str, Any] = {"trials": 2, "search": {"pruner": "MedianPruner"}}
     with monkeypatch.context() as patch:
-        patch.setattr("schedsearch.search.study.result_of", interrupted)
+        patch.setattr("schedsearch.search.results.result_of", interrupted)
         with pytest.raises(KeyboardInterrupt):
             launch(**study)
     again = launch(**study).run

@@ -10,8 +10,8 @@ from schedsearch import open_run
 from schedsearch.config import StudyConfig
 from schedsearch.errors import RunError
 from schedsearch.launch import Outcome
+from schedsearch.search.opening import open_study
 from schedsearch.search.plan import make_plan
-from schedsearch.search.study import open_study
 from schedsearch.storage.connect import open_storage
 from schedsearch.storage.place import place_run
 
@@ -116,7 +116,7 @@ def test_a_study_of_somebody_else_is_refused(
 
     study = optuna.create_study(study_name="tiny", storage=storage)
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
-    monkeypatch.setattr("schedsearch.search.study.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("schedsearch.search.opening.time.sleep", lambda seconds: None)
     with pytest.raises(RunError, match=r"none of schedsearch's.*--name"):
         open_study(storage, place, make_plan(make_config(), "cpu"))
     assert len(study.get_trials()) == 1
@@ -131,8 +131,8 @@ def test_a_run_whose_creation_was_interrupted_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("schedsearch.search.study.provenance", interrupt)
+        patch.setattr("schedsearch.search.opening.provenance", interrupt)
         with pytest.raises(KeyboardInterrupt):
             launch(trials=2)
-    monkeypatch.setattr("schedsearch.search.study.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("schedsearch.search.opening.time.sleep", lambda seconds: None)
     assert len(launch(trials=2).run.trials()) == 2

@@ -1,0 +1,47 @@
+"""Budget: the steps and the seconds of training that each family took."""
+
+import pandas as pd
+
+from schedsearch.analysis.figures.chart import Axis, Chart, Panel, Series
+from schedsearch.analysis.figures.trials import STATES, wrapped
+from schedsearch.analysis.snapshot import Snapshot
+
+
+def table(run: Snapshot) -> pd.DataFrame:
+    """Return a row a family, the best first: trials, steps, seconds, and trials in each state."""
+    ended = run.ended()
+    groups = dict(tuple(ended.groupby("family")))
+    rows = [
+        {
+            "family": family,
+            "trials": len(groups[family]),
+            "steps": int(run.spent(groups[family]).sum()),
+            "seconds": float(groups[family]["seconds"].fillna(0.0).sum()),
+            **{state: int((groups[family]["state"] == state).sum()) for state in STATES},
+        }
+        for family in run.families()
+        if family in groups
+    ]
+    return pd.DataFrame(rows, columns=["family", "trials", "steps", "seconds", *STATES])
+
+
+def draw(budget: pd.DataFrame) -> Chart:
+    """Draw a bar a family, in steps and in seconds."""
+    places = {str(family): float(i) for i, family in enumerate(budget["family"])}
+    ticks = tuple((place, wrapped(family)) for family, place in places.items())
+    y = Axis("", ticks=ticks, reverse=True, span=(-0.6, len(places) - 0.4))
+
+    def panel(column: str, label: str) -> Panel:
+        bars = []
+        for row in budget.to_dict("records"):
+            family = str(row["family"])
+            states = ", ".join(f"{row[state]} {state}" for state in STATES if row[state])
+            words = f"{family}: {row['steps']:,} steps, {row['seconds']:.1f} s\n{states}"
+            amount = (float(row[column]),)
+            bars.append(Series(family, "bars", amount, (places[family],), (words,), family))
+        return Panel(Axis(label), y, tuple(bars), (), len(places))
+
+    return Chart(
+        "What each family took",
+        (panel("steps", "optimizer steps"), panel("seconds", "seconds of training")),
+    )

@@ -1,0 +1,71 @@
+"""Rates: the learning rates of the best run of each family, as they were trained."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from schedsearch.analysis.figures.chart import Axis, Chart, Panel, Series
+from schedsearch.analysis.snapshot import Snapshot
+from schedsearch.analysis.wording import trial_in_words
+
+COLUMNS = ("family", "trial", "step", "lr", "words")
+_MOST_POINTS = 300
+
+
+def table(run: Snapshot) -> pd.DataFrame:
+    """Return the rates of each family's best trial: a row for each step that matters, COLUMNS."""
+    found = [
+        rates_of(run, row.study, row.trial).assign(
+            family=row.family, trial=row.trial, words=trial_in_words(row)
+        )
+        for row in run.best_rows()
+    ]
+    return (
+        pd.concat(found, ignore_index=True)[list(COLUMNS)]
+        if found
+        else pd.DataFrame([], columns=list(COLUMNS))
+    )
+
+
+def rates_of(run: Snapshot, study: str, trial: int) -> pd.DataFrame:
+    """Return the rate of each step, from the real scheduler; thinned out where nothing jumps.
+
+    Where it can't be built here (a family that is not imported) or counts epochs, these are the
+    rates that the evaluations recorded.
+    """
+    curve, schedule = run.curve_of(study, trial), run.schedule_of(study, trial)
+    if schedule is None or schedule.step_unit == "epoch" or curve.empty:
+        return curve[["step", "lr"]]
+    metrics = None if schedule.monitor is None else list(curve[schedule.monitor])
+    rates = schedule.trace(int(curve["step"].iloc[-1]), metrics=metrics)
+    kept = thinned(rates)
+    return pd.DataFrame({"step": [i + 1 for i in kept], "lr": [rates[i] for i in kept]})
+
+
+def thinned(rates: Sequence[float], most: int = _MOST_POINTS) -> list[int]:
+    """Choose the places that show the course: evenly spaced ones, and both sides of each jump.
+
+    >>> thinned([1.0] * 500 + [0.1] * 500, most=5)
+    [0, 250, 499, 500, 750, 999]
+    """
+    every = max(1, len(rates) // max(1, most - 1))
+    jump = 0.01 * max(rates, default=0.0)
+    kept = {*range(0, len(rates), every), len(rates) - 1}
+    jumps = [i for i in range(1, len(rates)) if abs(rates[i] - rates[i - 1]) > jump]
+    if len(jumps) <= most:
+        kept |= {i - 1 for i in jumps} | set(jumps)
+    return sorted(i for i in kept if i >= 0)
+
+
+def draw(rates: pd.DataFrame) -> Chart:
+    """Draw one panel, a line a family."""
+    lines = tuple(
+        Series(
+            *(str(family), "line", tuple(rows["step"]), tuple(rows["lr"])),
+            rows["words"].iloc[0],
+            str(family),
+        )
+        for family, rows in rates.groupby("family", sort=False)
+    )
+    panel = Panel(Axis("optimizer step"), Axis("learning rate", from_zero=True), lines)
+    return Chart("Learning rates of the best run of each family", (panel,))

@@ -1,0 +1,50 @@
+"""Winner: the rates of the best trial over its run, beside its losses."""
+
+import pandas as pd
+
+from schedsearch.analysis.figures.chart import Axis, Chart, Panel, Series
+from schedsearch.analysis.figures.rates import rates_of
+from schedsearch.analysis.figures.scales import loss_axis
+from schedsearch.analysis.snapshot import Snapshot
+from schedsearch.analysis.wording import trial_in_words
+
+COLUMNS = ("family", "what", "step", "value", "words")
+
+
+def table(run: Snapshot) -> pd.DataFrame:
+    """Return COLUMNS; `what` is lr, val_loss or train_loss."""
+    parts = []
+    for row in filter(None, [run.winner()]):
+        curve = run.curve_of(row.study, row.trial)
+        series = {"lr": rates_of(run, row.study, row.trial).set_index("step")["lr"]}
+        series |= {name: curve.set_index("step")[name] for name in ("val_loss", "train_loss")}
+        parts = [
+            values.rename("value").reset_index().assign(what=what, family=row.family)
+            for what, values in series.items()
+        ]
+        parts = [part.assign(words=trial_in_words(row)) for part in parts]
+    if not parts:
+        return pd.DataFrame([], columns=list(COLUMNS))
+    return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
+
+
+def draw(winner: pd.DataFrame) -> Chart:
+    """Draw the rates, and beside them the losses on validation and training data."""
+    family, words = str(winner["family"].iloc[0]), str(winner["words"].iloc[0])
+
+    def line(what: str, name: str, of: str | None) -> Series:
+        rows = winner[winner["what"] == what]
+        return Series(name, "line", tuple(rows["step"]), tuple(rows["value"]), words, of)
+
+    losses = (
+        line("val_loss", "validation loss", family),
+        line("train_loss", "training loss", None),
+    )
+    step, values = Axis("optimizer step"), winner.loc[winner["what"] != "lr", "value"]
+    return Chart(
+        "The best run: its learning rate and its loss",
+        (
+            Panel(step, Axis("learning rate", from_zero=True), (line("lr", family, family),)),
+            Panel(step, loss_axis(values, "loss"), losses),
+        ),
+    )

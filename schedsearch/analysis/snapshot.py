@@ -1,0 +1,104 @@
+"""Snapshot: a run as it stood at one moment, each frame read once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from optuna.trial import FrozenTrial
+
+from schedsearch.analysis.confirmation import Confirmation
+from schedsearch.analysis.frames import curves_frame, rungs_frame, trials_frame
+from schedsearch.analysis.run import Run
+from schedsearch.config import StudyConfig
+from schedsearch.errors import ScheduleError
+from schedsearch.schedules import Schedule
+from schedsearch.storage.best import Objective
+from schedsearch.storage.records import read_schedule
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A run as it stood at one moment.
+
+    Args:
+        name: the run's name.
+        config: its study file.
+        attributes: what it stores of itself; see `Run.attributes`.
+        trials: see `frames.TRIAL_COLUMNS`.
+        curves: see `frames.CURVE_COLUMNS`.
+        rungs: see `frames.RUNG_COLUMNS`.
+        confirmed: what was confirmed on fresh seeds, unless trials have ended since.
+        stored: Optuna's trials, by study and number.
+    """
+
+    name: str
+    config: StudyConfig
+    attributes: dict[str, Any]
+    trials: pd.DataFrame
+    curves: pd.DataFrame
+    rungs: pd.DataFrame
+    confirmed: Confirmation | None
+    stored: dict[tuple[str, int], FrozenTrial]
+
+    @classmethod
+    def of(cls, run: Run) -> "Snapshot":
+        """Read a run."""
+        studies = run._studies()
+        stored = {(study, trial.number): trial for study, every in studies for trial in every}
+        frames = (trials_frame(studies), curves_frame(studies), rungs_frame(studies))
+        return cls(run.name, run.config, run.attributes, *frames, run.confirmed_now, stored)
+
+    @property
+    def objective(self) -> Objective:
+        """The final value that ranks."""
+        return self.config.search.objective
+
+    def ended(self) -> pd.DataFrame:
+        """Return the trials that are over and have a schedule, in the order of their end."""
+        over = self.trials["state"].isin(("finished", "diverged", "pruned"))
+        trials = self.trials[over & self.trials["family"].notna()]
+        return trials.sort_values(["ended", "study", "trial"], kind="stable")
+
+    def best_of_families(self) -> pd.DataFrame:
+        """Return the best finished trial of each family, best first."""
+        finished = self.trials[self.trials["state"] == "finished"]
+        ranked = finished.sort_values(
+            [self.objective, "study", "trial"],
+            ascending=[self.objective == "val_loss", True, True],
+        )
+        return ranked.drop_duplicates("family").reset_index(drop=True)
+
+    def best_rows(self) -> list[Any]:
+        """Return the rows of `best_of_families`."""
+        return list(self.best_of_families().itertuples())
+
+    def winner(self) -> Any | None:
+        """Return the row of the trial that won: on fresh seeds where it was confirmed there."""
+        if (
+            self.confirmed is not None
+            and (trial := self.confirmed.winner.finalist.trial) is not None
+        ):
+            won = (self.trials["trial"] == trial) & (self.trials["study"] == self.name)
+            return next(iter(self.trials[won].itertuples()), None)
+        return next(iter(self.best_rows()), None)
+
+    def spent(self, trials: pd.DataFrame) -> pd.Series:
+        """Return the optimizer steps that trials took, at all rungs."""
+        return trials["spent_steps"].fillna(trials["steps"]).fillna(0).astype("int64")
+
+    def families(self) -> list[str]:
+        """Name the families that were tried, the best first, those without a result last."""
+        tried = self.trials["family"].dropna()
+        return list(dict.fromkeys([*self.best_of_families()["family"], *sorted(tried)]))
+
+    def curve_of(self, study: str, trial: int) -> pd.DataFrame:
+        """Return a trial's evaluations."""
+        curves = self.curves
+        return curves[(curves["study"] == study) & (curves["trial"] == trial)]
+
+    def schedule_of(self, study: str, trial: int) -> Schedule | None:
+        """Return a trial's schedule; None for a family of the user's that is not imported."""
+        try:
+            return read_schedule(self.stored[study, trial])
+        except ScheduleError:
+            return None

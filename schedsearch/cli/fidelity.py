@@ -1,0 +1,44 @@
+"""Print what a search with rungs took, and how well its rungs ranked schedules."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from schedsearch.analysis import Run
+    from schedsearch.search.plan import Plan
+
+
+def describe_rungs(plan: "Plan") -> str:
+    """Say at which horizons a plan tries its trials."""
+    from schedsearch.search.fidelity_check import checks_wanted
+
+    rungs, checks = plan.rungs, checks_wanted(plan)
+    if rungs.kind == "full":
+        return "; ".join(("full: every trial is trained at the full horizon", *plan.notes))
+    steps = ", ".join(map(str, rungs.horizons))
+    parts = [f"{rungs.kind}: rungs at {steps} steps, one in {rungs.eta} goes on"]
+    parts += [f"{checks} random schedules check them"] * bool(checks)
+    return "; ".join((*parts, *plan.notes))
+
+
+def print_fidelity(run: "Run") -> None:
+    """Print the steps of a search with rungs, and the table of what its rungs say."""
+    from schedsearch.analysis.compute import compute_of
+    from schedsearch.outputs.tables import render
+
+    horizons = run.horizons()
+    if len(horizons) == 1:
+        return
+    checks, agreements = run.checks(), run.agreements()
+    typer.echo("\nWhat a rung says of the full horizon (Spearman's rank correlation, 95 %):")
+    typer.echo(render(run.fidelity()))
+    for text in (each.warning for each in agreements):
+        if text is not None:
+            typer.echo(f"Beware: {text}")
+    typer.echo(f"The search took {compute_of(run.trials(), horizons[-1]).sentence}")
+    if len(checks):
+        typer.echo(
+            f"The {len(checks)} random schedules that check the rungs took "
+            f"{int(checks['spent_steps'].sum()):,} steps more"
+        )

@@ -1,0 +1,192 @@
+"""Charts for a browser: what plotly.js draws, as plain values."""
+
+from html import escape
+from math import isfinite, log10
+from typing import Any
+
+from schedsearch.analysis.figures.chart import Axis, Chart, Panel, Series
+from schedsearch.analysis.figures.colours import look_of
+
+INK = "#555555"  # what belongs to no family; a page puts its own text's colour in its place
+_SYMBOLS = {
+    "circle": "circle",
+    "square": "square",
+    "diamond": "diamond",
+    "triangle": "triangle-up",
+}
+_ROW_PIXELS = {False: 28, True: 36}  # of one line, of two
+_PANEL_PIXELS = 380
+
+
+def html(text: str) -> str:
+    r"""Escape a text for plotly, which reads a few tags.
+
+    >>> html("a<b>\nc")
+    'a&lt;b&gt;<br>c'
+    """
+    return escape(text, quote=False).replace("\n", "<br>")
+
+
+def traces(panel: Panel, place: str = "") -> list[dict[str, Any]]:
+    """Return plotly's traces of a panel, on the axes `x` and `y` with a number behind."""
+    axes = {"xaxis": f"x{place}", "yaxis": f"y{place}"}
+    return [_trace(series, panel) | axes for series in panel.series]
+
+
+def _trace(series: Series, panel: Panel) -> dict[str, Any]:
+    look = look_of(series.family) if series.family else None
+    colour, text = look.colour if look else INK, series.hover
+    if isinstance(text, str):
+        number = ".2%" if panel.y.percent else ".4g"
+        hover = f"{html(text)}<br>%{{x:.4g}}: %{{y:{number}}}<extra></extra>"
+    else:
+        hover = "%{text}<extra></extra>"
+    trace: dict[str, Any] = {
+        "type": "bar" if series.kind == "bars" else "scatter",
+        "name": html(series.name),
+        "x": list(series.x),
+        "y": list(series.y),
+        "hovertemplate": hover,
+        "meta": {"family": series.family, "kind": series.kind, "mark": series.mark},
+        "legendgroup": series.name,
+    }
+    if not isinstance(text, str):
+        trace["text"] = [html(t) for t in text]
+    if series.kind == "bars":
+        return trace | {
+            "orientation": "h",
+            "width": 0.7,
+            "textposition": "none",
+            "marker": {"color": colour},
+        }
+    if series.kind == "points":
+        symbol = _SYMBOLS[look.marker] if look else "circle"
+        if series.mark != "finished":
+            symbol = "x-thin-open" if series.mark == "diverged" else f"{symbol}-open"
+        marker = {"color": colour, "size": 8, "symbol": symbol, "opacity": 0.85}
+        marker["line"] = {"width": 1 if series.mark == "finished" else 1.5, "color": colour}
+        trace |= {"mode": "markers", "marker": marker}
+        if series.low:
+            up = [h - x for h, x in zip(series.high, series.x, strict=True)]
+            down = [x - low for low, x in zip(series.low, series.x, strict=True)]
+            bars = {"array": up, "arrayminus": down, "symmetric": False, "width": 4}
+            trace["error_x"] = {"type": "data", **bars, "color": colour}
+        return trace
+    line = {"color": colour, "width": 2 if look else 3, "dash": look.dash if look else "solid"}
+    line["shape"] = "hv" if series.kind == "steps" else "linear"
+    return trace | {"mode": "lines", "line": line}
+
+
+def axis(it: Axis, decades: float = 1.0) -> dict[str, Any]:
+    """Return plotly's layout of an axis whose values differ by so many powers of ten."""
+    made: dict[str, Any] = {
+        "title": {"text": html(it.label), "standoff": 8, "font": {"size": 13}},
+        "automargin": True,
+        "type": "log" if it.log else "linear",
+        "zeroline": False,
+    }
+    if it.percent:
+        made["tickformat"] = ".0%" if it.span else ".3~p"
+    elif it.log and not it.ticks:
+        made |= {"dtick": "D2" if decades <= 3 else 1, "tickformat": ".3~g"}
+    if it.ticks:
+        made |= {"tickvals": [t for t, _ in it.ticks], "ticktext": [html(t) for _, t in it.ticks]}
+    if it.span:
+        made["range"] = list(reversed(it.span)) if it.reverse else list(it.span)
+    elif it.reverse:
+        made["autorange"] = "reversed"
+    if it.from_zero:
+        made["rangemode"] = "tozero"
+    return made
+
+
+def _decades(panel: Panel, side: str) -> float:
+    every = [v for s in panel.series for v in getattr(s, side) if v > 0 and isfinite(v)]
+    return log10(max(every) / min(every)) if every else 0.0
+
+
+def _axes(panel: Panel) -> tuple[dict[str, Any], dict[str, Any]]:
+    return axis(panel.x, _decades(panel, "x")), axis(panel.y, _decades(panel, "y"))
+
+
+def guides(panel: Panel, place: str = "") -> dict[str, list[dict[str, Any]]]:
+    """Return plotly's shapes and notes of a panel's guides."""
+    shapes, notes = [], []
+    for guide in panel.guides:
+        at = {"xref": f"x{place}", "yref": f"y{place} domain"}
+        line = {"color": INK, "width": 1, "dash": "dot"}
+        x = log10(guide.x) if panel.x.log else guide.x
+        shapes.append(
+            {"type": "line", **at, "x0": guide.x, "x1": guide.x, "y0": 0, "y1": 1, "line": line}
+        )
+        notes.append(
+            {
+                **at,
+                "x": x,
+                "y": 1,
+                "yanchor": "bottom",
+                "text": html(guide.text),
+                "showarrow": False,
+            }
+        )
+    return {"shapes": shapes, "annotations": notes}
+
+
+def height(panel: Panel) -> int:
+    """Return the pixels that a panel needs."""
+    two_lines = any("\n" in text for _, text in panel.y.ticks)
+    return 90 + _ROW_PIXELS[two_lines] * max(3, panel.rows) if panel.rows else _PANEL_PIXELS
+
+
+def panel_figure(panel: Panel) -> dict[str, Any]:
+    """Return a panel as a figure of its own: data and layout."""
+    x, y = _axes(panel)
+    data = traces(panel)
+    for trace in data:  # the page's legend has the families; what it lacks is named here
+        family, kind = trace["meta"]["family"], trace["meta"]["kind"]
+        trace["showlegend"] = kind in ("line", "steps") and trace["name"] != (
+            family and html(family)
+        )
+    layout = {"xaxis": x, "yaxis": y, "height": height(panel)}
+    layout["showlegend"] = any(trace["showlegend"] for trace in data)
+    return {"data": data, "layout": _LAYOUT | layout | guides(panel)}
+
+
+_LAYOUT: dict[str, Any] = {
+    "barmode": "overlay",
+    "showlegend": False,
+    "hovermode": "closest",
+    "margin": {"l": 8, "r": 20, "t": 24, "b": 8},
+    "hoverlabel": {"align": "left"},
+    "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
+}
+
+
+def chart_figure(chart: Chart) -> dict[str, Any]:
+    """Return a chart as one figure with a legend, its panels beside each other."""
+    count, gap = len(chart.panels), 0.14
+    wide = (1 - gap * (count - 1)) / count
+    data: list[dict[str, Any]] = []
+    layout: dict[str, Any] = _LAYOUT | {
+        "legend": {},
+        "title": {"text": html(chart.title)},
+        "showlegend": True,
+    }
+    layout |= {"margin": {"l": 8, "r": 12, "t": 64, "b": 8}, "shapes": [], "annotations": []}
+    layout["height"] = 40 + max(map(height, chart.panels))
+    named: set[str] = set()
+    for i, panel in enumerate(chart.panels):
+        place = str(i + 1) if i else ""
+        left = i * (wide + gap)
+        x, y = _axes(panel)
+        layout[f"xaxis{place}"] = x | {
+            "domain": [left, left + wide],
+            "anchor": f"y{place}",
+        }
+        layout[f"yaxis{place}"] = y | {"anchor": f"x{place}"}
+        for key, found in guides(panel, place).items():
+            layout[key] += found
+        for trace in traces(panel, place):
+            data.append(trace | {"showlegend": trace["name"] not in named})
+            named.add(trace["name"])
+    return {"data": data, "layout": layout}

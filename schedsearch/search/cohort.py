@@ -1,0 +1,106 @@
+"""A cohort: trials that are trained together, rung after rung; on each, some stay behind."""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+from optuna.study import Study
+
+from schedsearch.search.asking import Asked
+from schedsearch.search.clock import Clock
+from schedsearch.search.events import AtRung, OnEvent
+from schedsearch.search.plan import Plan
+from schedsearch.search.results import Results
+from schedsearch.search.rungs import Climb, going_on
+from schedsearch.training import Curve, Engine, Evaluation
+
+
+@dataclass
+class Cohort:
+    """Trials that are trained together.
+
+    A schedule that goes on is trained anew, from its first step: with "squeeze" it is another
+    schedule, with "truncate" going on from the cut would save a third at the most. What stays
+    behind, and what diverges, has ended; a trial that is interrupted before that goes back to the
+    queue, and begins at the first rung again.
+
+    Args:
+        study: the trials' study.
+        plan: what it does.
+        engine: what trains them.
+        clock: where the time is counted.
+        results: takes what a trial came to.
+        on_event: told of each rung.
+        trials: the trials.
+    """
+
+    study: Study
+    plan: Plan
+    engine: Engine
+    clock: Clock
+    results: Results
+    on_event: OnEvent
+    trials: list[Asked]
+    _climbs: dict[int, Climb] = field(init=False, default_factory=dict)  # by a trial's place
+
+    def train(self) -> None:
+        """Train all rungs; what has ended is kept, also when the rest is interrupted."""
+        horizons = self.plan.rungs.horizons
+        self._climbs = {place: Climb() for place in range(len(self.trials))}
+        try:
+            for number, horizon in enumerate(horizons, start=1):
+                if len(horizons) > 1:
+                    self.on_event(AtRung(number, len(horizons), len(self._climbs), horizon))
+                self._train(horizon)
+                if not self._climbs:
+                    break
+        finally:
+            self.results.write()
+
+    def _train(self, horizon: int) -> None:
+        """Train the trials that came so far at a horizon; those that end there are taken out."""
+        places, last = list(self._climbs), horizon == self.plan.total_steps
+        total_steps, eval_steps = self.plan.rungs.training(horizon, len(self.plan.eval_steps))
+        prunes = self.plan.config.search.pruner != "none"
+        with self.clock.around_training():
+            curves = self.engine.train(
+                self.plan.task,
+                [self.trials[place].schedule for place in places],
+                total_steps=total_steps,
+                seed=self.plan.seed,
+                eval_steps=eval_steps,
+                optimizer=self.plan.optimizer,
+                diverge_factor=self.plan.config.training.diverge_factor,
+                on_eval=self._report if prunes else partial(self._stop_at, horizon),
+                on_end=lambda index, curve: self._keep(places[index], horizon, curve, last=last),
+            )
+        if not last:
+            objective = self.plan.config.search.objective
+            chosen = {places[i] for i in going_on(curves, self.plan.rungs, objective)}
+            for place in [place for place in self._climbs if place not in chosen]:
+                self._end(place)
+            self.results.write()  # the next rung may take long
+
+    def _keep(self, place: int, horizon: int, curve: Curve, *, last: bool) -> None:
+        """Keep a curve; at the last rung the trial has ended, and where it diverged."""
+        self._climbs[place] = self._climbs[place].higher(horizon, curve)
+        if last or curve.diverged:
+            self._end(place)
+
+    def _end(self, place: int) -> None:
+        self.results.add(self.trials[place], self._climbs.pop(place))
+
+    def _stop_at(self, horizon: int, index: int, row: Evaluation) -> bool:
+        """Stop where a rung is a cut; and let no result wait while others are trained."""
+        self.results.write_if_due()
+        cuts = self.plan.rungs.kind == "truncate" and horizon < self.plan.total_steps
+        return cuts and row.step == horizon
+
+    def _report(self, index: int, row: Evaluation) -> bool:
+        """Report a value at its step; True when the pruner wants the trial to stop."""
+        trial_id, storage = self.trials[index].trial_id, self.study._storage
+        with self.clock.measure("storing"):
+            value = getattr(row, self.plan.config.search.objective)
+            storage.set_trial_intermediate_value(trial_id, row.step, value)
+            if row.step == self.plan.total_steps:
+                return False
+            return self.study.pruner.prune(self.study, storage.get_trial(trial_id))

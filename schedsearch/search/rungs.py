@@ -1,0 +1,199 @@
+"""Rungs: the growing horizons at which schedules are tried, and who goes on to the next."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+
+from schedsearch.config import Fidelity, FidelityKind
+from schedsearch.errors import ConfigError, ScheduleError
+from schedsearch.horizon import evaluation_steps
+from schedsearch.storage.best import Objective
+from schedsearch.training import Curve
+
+
+@dataclass(frozen=True)
+class Rungs:
+    """The horizons at which a cohort of schedules is tried, the full one last.
+
+    Args:
+        kind: whether a rung trains the schedule of its own horizon, or the first steps of the
+            full one's.
+        horizons: the steps of each rung.
+        eta: one in so many goes on to the next rung.
+    """
+
+    kind: FidelityKind
+    horizons: tuple[int, ...]
+    eta: int = 3
+
+    def __post_init__(self) -> None:
+        if not self.horizons or any(low >= high for low, high in pairwise((0, *self.horizons))):
+            raise ValueError(f"rungs grow: {self.horizons}")
+        if (self.kind == "full") != (len(self.horizons) == 1) or self.eta < 1:
+            raise ValueError(f"no rungs: {self}")
+
+    @property
+    def cohort(self) -> int:
+        """The fewest schedules of which each rung leaves some behind.
+
+        >>> Rungs("squeeze", (67, 200, 600)).cohort
+        9
+        """
+        return int(self.eta ** (len(self.horizons) - 1))
+
+    def promoted(self, count: int) -> int:
+        """Give how many of a rung go on, at the most.
+
+        >>> Rungs("squeeze", (200, 600)).promoted(10)
+        4
+        """
+        return ceil(count / self.eta)
+
+    def steps(self, count: int) -> int:
+        """Give the optimizer steps that a cohort takes in which nothing diverges.
+
+        >>> Rungs("squeeze", (67, 200, 600)).steps(9) == 9 * 67 + 3 * 200 + 600
+        True
+        """
+        total = 0
+        for horizon in self.horizons:
+            total += count * horizon
+            count = self.promoted(count)
+        return total
+
+    def training(self, horizon: int, evals: int) -> tuple[int, tuple[int, ...]]:
+        """Give the horizon of the schedule, and the steps after which it is evaluated, on a rung.
+
+        Their number is the same on all rungs, as a schedule that reacts to a metric needs it.
+
+        >>> Rungs("squeeze", (200, 600)).training(200, 4)
+        (200, (50, 100, 150, 200))
+        >>> Rungs("truncate", (200, 600)).training(200, 4)
+        (600, (200, 300, 450, 600))
+        """
+        full = self.horizons[-1]
+        if self.kind != "truncate":
+            return horizon, evaluation_steps(horizon, evals)
+        steps = evaluation_steps(full, evals)
+        nearest = min(steps, key=lambda step: abs(step - horizon))
+        return full, tuple(horizon if step == nearest else step for step in steps)
+
+
+@dataclass(frozen=True)
+class Climb:
+    """What a trial recorded: a curve for each rung that it was trained at.
+
+    Args:
+        horizons: of those rungs.
+        curves: of those rungs.
+    """
+
+    horizons: tuple[int, ...] = ()
+    curves: tuple[Curve, ...] = ()
+
+    def higher(self, horizon: int, curve: Curve) -> "Climb":
+        """Add a rung."""
+        return Climb((*self.horizons, horizon), (*self.curves, curve))
+
+    @property
+    def curve(self) -> Curve:
+        """The curve of the last rung."""
+        return self.curves[-1]
+
+    @property
+    def horizon(self) -> int:
+        """The last rung."""
+        return self.horizons[-1]
+
+    @property
+    def spent_steps(self) -> int:
+        """The optimizer steps of all rungs."""
+        return sum(curve.final.step for curve in self.curves)
+
+    def values(self, name: str) -> dict[int, float]:
+        """Give what an objective was at each rung that the trial came through, by horizon."""
+        return {
+            horizon: getattr(curve.final, name)
+            for horizon, curve in zip(self.horizons, self.curves, strict=True)
+            if not curve.diverged
+        }
+
+
+def going_on(curves: Sequence[Curve], rungs: Rungs, objective: Objective) -> list[int]:
+    """Choose which runs of a rung go on, in their order: the best that did not diverge.
+
+    Of two that are equal the earlier is the better one.
+    """
+    sign = 1.0 if objective == "val_loss" else -1.0
+    alive = [i for i, curve in enumerate(curves) if not curve.diverged]
+    ranked = sorted(alive, key=lambda i: sign * getattr(curves[i].final, objective))
+    return sorted(ranked[: rungs.promoted(len(curves))])
+
+
+def resolve_rungs(
+    wish: Fidelity, total_steps: int, try_horizon: Callable[[int], None]
+) -> tuple[Rungs, str | None]:
+    """Make the rungs that a study file asks for.
+
+    Args:
+        wish: what it says.
+        total_steps: the full horizon.
+        try_horizon: raises ScheduleError for a horizon at which not all of the space can be built.
+
+    Returns:
+        the rungs; and which were left out and why, in a line, if any were.
+
+    Raises:
+        ConfigError: horizons that are given and can't be rungs.
+    """
+    full = Rungs("full", (total_steps,))
+    if wish.kind == "full":
+        return full, None
+    if isinstance(wish.rungs, tuple):
+        return _given(wish, wish.rungs, total_steps, try_horizon), None
+    wished = sorted({round(total_steps / wish.eta**k) for k in range(wish.rungs)} - {0})
+    horizons, problems = [], []
+    for horizon in wished[:-1]:
+        problem = _problem(wish, horizon, try_horizon)
+        if problem is None:
+            horizons.append(horizon)
+        else:
+            problems.append(f"{horizon} steps ({problem.partition(':')[0]})")
+    if not horizons:
+        reason = " and ".join(problems) or "there is one alone"
+        return full, f"no rungs below the full horizon: {reason}: every trial is trained in full"
+    left_out = f"rung left out: {' and '.join(problems)}" if problems else None
+    return Rungs(wish.kind, (*horizons, total_steps), wish.eta), left_out
+
+
+def _given(
+    wish: Fidelity,
+    given: tuple[int, ...],
+    total_steps: int,
+    try_horizon: Callable[[int], None],
+) -> Rungs:
+    where = f"fidelity.rungs = {list(given)}"
+    if any(low >= high for low, high in pairwise(given)):
+        raise ConfigError(f"{where}: rungs grow, from the shortest horizon to the longest")
+    if given[-1] > total_steps:
+        raise ConfigError(f"{where}: {given[-1]} is beyond training.total_steps = {total_steps}")
+    below = given[:-1] if given[-1] == total_steps else given
+    if not below:
+        raise ConfigError(f"{where}: at least one rung below the full horizon, or kind = 'full'")
+    for horizon in below:
+        problem = _problem(wish, horizon, try_horizon)
+        if problem is not None:
+            raise ConfigError(f"{where}: {horizon} steps are too few for a rung: {problem}")
+    return Rungs(wish.kind, (*below, total_steps), wish.eta)
+
+
+def _problem(wish: Fidelity, horizon: int, try_horizon: Callable[[int], None]) -> str | None:
+    if horizon < wish.min_steps:
+        return f"fewer than fidelity.min_steps = {wish.min_steps}"
+    try:
+        if wish.kind == "squeeze":
+            try_horizon(horizon)
+    except ScheduleError as error:
+        return str(error)
+    return None

@@ -1,0 +1,131 @@
+"""Runs made by hand: trials with schedules and curves, without any training."""
+
+import json
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from schedsearch import FAMILIES, Schedule, Warmup
+from schedsearch.analysis.frames import curves_frame, rungs_frame, trials_frame
+from schedsearch.analysis.snapshot import Snapshot
+from schedsearch.config import parse_config
+from schedsearch.storage.records import PREFIX, SCHEDULE
+
+NAMES = tuple(family.name for family in FAMILIES)
+LOW, HIGH = 0.003, 0.3
+STATES = {"finished": TrialState.COMPLETE, "diverged": TrialState.COMPLETE}
+
+
+def made_trial(
+    number: int,
+    family: str,
+    *,
+    base_lr: float = 0.1,
+    loss: float = 0.5,
+    state: str = "finished",
+    steps: int = 600,
+    evals: int = 20,
+    families: Sequence[str] = NAMES,
+    rungs: Sequence[tuple[int, float]] = (),
+    warmup: Warmup | None = None,
+) -> FrozenTrial:
+    """Make a trial that has ended, with a curve that falls to its loss."""
+    schedule = Schedule(family, base_lr, {}, warmup, evals=evals)
+    at = [steps * (i + 1) // evals for i in range(evals)]
+    losses = [loss + (2.0 - min(loss, 1.9)) * math.exp(-6.0 * s / steps) for s in at]
+    if state == "diverged":
+        losses[-1] = math.inf
+    else:
+        losses[-1] = loss
+    accuracy = [max(0.0, 1 - x / 4) for x in losses]
+    columns: dict[str, list[Any]] = {
+        "step": at,
+        "lr": [base_lr] * evals,
+        "train_loss": [x * 0.8 for x in losses],
+        "val_loss": losses,
+        "val_accuracy": accuracy,
+        "seconds": [s / 1000 for s in at],
+    }
+    result = {
+        "diverged": state == "diverged",
+        "val_loss": losses[-1],
+        "val_accuracy": accuracy[-1],
+        "best_val_loss": min(losses),
+        "best_val_accuracy": max(accuracy),
+        "train_loss": columns["train_loss"][-1],
+        "initial_loss": 2.3,
+        "steps": steps,
+        "horizon": steps,
+        "spent_steps": steps,
+        "steps_to_target": next((s for s, a in zip(at, accuracy, strict=True) if a >= 0.8), None),
+        "target_accuracy": 0.8,
+        "seconds": steps / 1000,
+        "rungs": [(horizon, value, 1 - value / 4) for horizon, value in rungs],
+    }
+    distributions: dict[str, BaseDistribution] = {
+        "family": CategoricalDistribution(tuple(families)),
+        "base_lr": FloatDistribution(LOW, HIGH, log=True),
+        "warmup": CategoricalDistribution(("none", "linear")),
+    }
+    began = datetime(2026, 1, 1) + timedelta(seconds=number)
+    return FrozenTrial(
+        number=number,
+        trial_id=number,
+        state=STATES.get(state, TrialState.PRUNED),
+        value=None,
+        values=[9.0 if state == "diverged" else loss],
+        datetime_start=began,
+        datetime_complete=began + timedelta(seconds=1),
+        params={"family": family, "base_lr": base_lr, "warmup": ("none", "linear")[number % 2]},
+        distributions=distributions,
+        user_attrs={},
+        system_attrs={
+            SCHEDULE: schedule.to_dict(),
+            f"{PREFIX}result": result,
+            f"{PREFIX}curve:0": columns,
+        },
+        intermediate_values={},
+    )
+
+
+def made_run(trials: Sequence[FrozenTrial], name: str = "made", **changes: Any) -> Snapshot:
+    """Make a run of trials."""
+    studies = [(name, list(trials))]
+    content = {"name": name, "task": "digits", "trials": max(1, len(trials)), **changes}
+    attributes = {
+        "identity": {"model": "mlp"},
+        "fingerprint": "0123456789abcdef",
+        "seeds": {"study": 0, "training": 1},
+        "provenance": {
+            **{"python": "3.11", "platform": "Linux", "host": "here", "device": "cpu"},
+            **{"device_name": "", "commit": None, "versions": {"torch": "2.9"}},
+        },
+    }
+    frames = (trials_frame(studies), curves_frame(studies), rungs_frame(studies))
+    stored = {(name, trial.number): trial for trial in trials}
+    return Snapshot(name, parse_config(content), attributes, *frames, None, stored)
+
+
+def many(count: int, seed: int = 0) -> list[FrozenTrial]:
+    """Make trials of all families: the best rate is 0.1, one in twelve diverged, one pruned."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        family = NAMES[int(rng.integers(len(NAMES)))]
+        base_lr = float(LOW * (HIGH / LOW) ** rng.random())
+        loss = 0.1 + 0.2 * math.log10(base_lr / 0.1) ** 2 + 0.05 * float(rng.random())
+        state = ("diverged", "pruned", *["finished"] * 10)[number % 12]
+        made.append(made_trial(number, family, base_lr=base_lr, loss=loss, state=state))
+    return made
+
+
+def embedded(page: str) -> dict[str, Any]:
+    """Return the figures that a report holds."""
+    inside = page.partition('id="drawn">')[2].partition("</script>")[0]
+    found: dict[str, Any] = json.loads(inside)
+    return found

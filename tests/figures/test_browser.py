@@ -1,0 +1,181 @@
+"""The report in a real browser: no errors, no requests, every section, and a legend that works."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from made_runs import made_run, made_trial, many
+
+from schedsearch.outputs.report import report
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+# By family, over all panels: how many traces are on the page, and how many of them can be seen.
+COUNT = """family => {
+  let all = 0, seen = 0;
+  for (const div of document.querySelectorAll(".panel")) {
+    for (const trace of div.data) {
+      if (trace.meta.family === family) { all += 1; seen += trace.visible === true; }
+    }
+  }
+  return [all, seen];
+}"""
+DRAWN = """() => [...document.querySelectorAll(".panel")].map(div => {
+  const box = div.getBoundingClientRect();
+  const drawn = ".scatterlayer .js-line, .scatterlayer .point, .barlayer path";
+  const marks = div.querySelectorAll(drawn);
+  return [div.id, box.width, box.height, marks.length, box.right];
+})"""
+CUT = """() => [...document.querySelectorAll(".panel")].flatMap(div => {
+  const box = div.getBoundingClientRect();
+  return [...div.querySelectorAll(".xtick text, .ytick text, .xtitle, .ytitle, .annotation-text")]
+    .map(text => [text.textContent, text.getBoundingClientRect()])
+    .filter(([_, at]) => at.left < box.left - 1 || at.right > box.right + 1
+                         || at.bottom > box.bottom + 1 || at.top < box.top - 1)
+    .map(([text]) => `${div.id}: ${text}`);
+})"""
+OVERLAP = """() => [...document.querySelectorAll(".panel")].flatMap(div =>
+  [".xtick text", ".ytick text"].flatMap(ticks => {
+    const at = [...div.querySelectorAll(ticks)]
+      .map(t => [t.textContent, t.getBoundingClientRect()]);
+    return at.flatMap(([a, p], i) => at.slice(i + 1)
+      .filter(([_, q]) => p.left < q.right - 1 && q.left < p.right - 1
+                          && p.top < q.bottom - 2 && q.top < p.bottom - 2)
+      .map(([b]) => `${div.id}: ${a} on ${b}`));
+  }))"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+Open = Callable[..., tuple["Page", list[str]]]
+
+
+@pytest.fixture
+def opened(browser: "Browser", tmp_path: Path) -> Iterator[Open]:
+    """Return an opener of pages: the page, and what went wrong on it."""
+    contexts = []
+
+    def show(page: str, **options: Any) -> tuple["Page", list[str]]:
+        path = tmp_path / "it's a report.html"
+        path.write_text(page)
+        context = browser.new_context(**options)
+        contexts.append(context)
+        tab = context.new_page()
+        wrong: list[str] = []
+        tab.add_init_script("window.alert = text => { throw new Error(text); }")
+        tab.on("console", lambda message: wrong.append(f"{message.type}: {message.text}"))
+        tab.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        tab.on("dialog", lambda dialog: dialog.dismiss())
+        tab.on(
+            "request",
+            lambda request: None if request.url == path.as_uri() else wrong.append(request.url),
+        )
+        tab.goto(path.as_uri())
+        tab.wait_for_selector("html[data-drawn]", timeout=60_000)
+        return tab, wrong
+
+    yield show
+    for context in contexts:
+        context.close()
+
+
+SIZES: dict[str, dict[str, Any]] = {
+    "desktop": {"viewport": {"width": 1200, "height": 900}},
+    "phone": {"viewport": {"width": 375, "height": 800}, "has_touch": True},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES)
+def test_a_page_shows_every_section_whole(opened: Open, size: str) -> None:
+    long = "ReduceLROnPlateau+CosineAnnealingLR"
+    trials = [*many(120), made_trial(120, "StepLR", rungs=[(200, 0.5), (600, 0.3)])]
+    trials += [made_trial(121 + i, long, base_lr=0.003 * 1.1**i) for i in range(30)]
+    trials += [made_trial(151 + i, long, loss=0.2 + i / 100) for i in range(10)]
+    run = made_run(trials)
+    page = report([run])
+    tab, wrong = opened(page, **SIZES[size])
+    assert wrong == []
+    titles = tab.locator("section.figure h2").all_inner_texts()
+    assert len(titles) == page.count('class="figure"') == 10
+    width = SIZES[size]["viewport"]["width"]
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling"
+    panels = tab.evaluate(DRAWN)
+    assert len(panels) == page.count('class="panel"')
+    for name, wide, high, marks, right in panels:
+        assert marks > 0, f"{name} is empty"
+        assert wide > 300, name
+        assert high > 150, name
+        assert right <= width, name
+    assert tab.evaluate(CUT) == []
+    assert tab.evaluate(OVERLAP) == []
+
+
+@pytest.mark.slow
+def test_the_legend_switches_a_family_in_all_figures(opened: Open) -> None:
+    tab, wrong = opened(report([made_run(many(120))]), **SIZES["desktop"])
+    button = tab.locator('.legend [data-family="StepLR"]')
+    everything, seen = tab.evaluate(COUNT, "StepLR")
+    assert everything == seen > 8
+    other = tab.evaluate(COUNT, "Constant")
+    button.click()
+    assert tab.evaluate(COUNT, "StepLR") == [everything, 0]
+    assert tab.evaluate(COUNT, "Constant") == other, "the others stay"
+    assert button.get_attribute("aria-pressed") == "false"
+    assert tab.locator('tr[data-family="StepLR"]').get_attribute("class") == "off"
+    button.click()
+    assert tab.evaluate(COUNT, "StepLR") == [everything, everything]
+    tab.locator("#every").click()
+    assert tab.evaluate(COUNT, "Constant")[1] == tab.evaluate(COUNT, "StepLR")[1] == 0
+    tab.locator("#every").click()
+    assert tab.evaluate(COUNT, "Constant") == other
+    assert wrong == []
+
+
+@pytest.mark.slow
+def test_hover_shows_the_schedule(opened: Open) -> None:
+    run = made_run([made_trial(0, "StepLR", loss=0.2), made_trial(1, "StepLR", loss=0.3)])
+    tab, _ = opened(report([run]), **SIZES["desktop"])
+    point = tab.locator('[data-figure="families"] .scatterlayer .point').first
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    assert box is not None
+    tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    label = tab.locator('[data-figure="families"] .hovertext')
+    label.wait_for(timeout=5000)
+    assert "StepLR base_lr=0.1 step_frac=0.333" in (label.text_content() or "")
+
+
+@pytest.mark.slow
+def test_a_dark_page_is_dark_and_changes_with_the_system(opened: Open) -> None:
+    background = """() => [getComputedStyle(document.body).backgroundColor,
+        getComputedStyle(document.querySelector(".panel .main-svg")).backgroundColor,
+        getComputedStyle(document.querySelector(".panel .xtick text")).fill]"""
+    tab, wrong = opened(report([made_run(many(30))]), color_scheme="dark", **SIZES["desktop"])
+    assert tab.evaluate(background) == ["rgb(20, 23, 26)", "rgb(20, 23, 26)", "rgb(230, 233, 236)"]
+    tab.emulate_media(color_scheme="light")
+    tab.wait_for_function(f"() => ({background})()[1] === 'rgb(255, 255, 255)'")
+    assert tab.evaluate(background)[2] == "rgb(29, 33, 37)"
+    assert wrong == []
+
+
+@pytest.mark.slow
+def test_a_name_with_a_script_in_it_is_a_name(opened: Open) -> None:
+    name = """<script>alert(1)<!--"'"""
+    tab, wrong = opened(report([made_run([made_trial(0, "StepLR")], name=name)]))
+    assert wrong == []
+    assert tab.locator("h1").inner_text().startswith(name)

@@ -1,0 +1,205 @@
+"""Rungs: which horizons there are, and who goes on; properties of halving."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schedsearch import Curve
+from schedsearch.config import parse_config
+from schedsearch.errors import ConfigError, ScheduleError
+from schedsearch.search.plan import Plan, make_plan
+from schedsearch.search.rungs import Climb, Rungs, going_on
+from schedsearch.storage.best import Objective
+from schedsearch.training import Evaluation
+
+
+def curve(value: float, *, diverged: bool = False, steps: int = 10) -> Curve:
+    """Make a curve that ends with a value, as loss and as accuracy."""
+    return Curve((Evaluation(steps, 0.1, 1.0, value, value, 0.1),), 2.3, diverged=diverged)
+
+
+KINDS = st.sampled_from(["squeeze", "truncate"])
+HORIZONS = st.lists(st.integers(1, 2000), min_size=2, max_size=5, unique=True).map(sorted)
+CURVES = st.lists(
+    st.builds(
+        lambda value, diverged: curve(float("nan") if diverged else value, diverged=diverged),
+        st.sampled_from([0.1, 0.2, 0.3, 0.4, 0.5]),  # some are equal
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=40,
+)
+OBJECTIVES = st.sampled_from(["val_loss", "val_accuracy"])
+
+
+@given(CURVES, st.integers(1, 5), OBJECTIVES)
+def test_the_best_of_a_rung_go_on_and_nothing_that_diverged(
+    curves: list[Curve], eta: int, objective: Objective
+) -> None:
+    chosen = going_on(curves, Rungs("squeeze", (10, 30), eta), objective)
+    alive = {i for i, each in enumerate(curves) if not each.diverged}
+    assert chosen == sorted(set(chosen))
+    assert set(chosen) <= alive
+    assert len(chosen) == min(len(alive), -(-len(curves) // eta))
+    sign = 1 if objective == "val_loss" else -1
+    value = {i: sign * getattr(curves[i].final, objective) for i in alive}
+    for one in chosen:
+        for other in alive - set(chosen):
+            assert (value[one], one) < (value[other], other)
+
+
+@given(KINDS, HORIZONS, st.integers(2, 4), st.integers(1, 100))
+def test_a_cohort_shrinks_to_at_least_one_and_takes_the_steps_that_were_foretold(
+    kind: Any, horizons: list[int], eta: int, count: int
+) -> None:
+    rungs = Rungs(kind, tuple(horizons), eta)
+    runs, steps, sizes = [curve(i / 1000) for i in range(count)], 0, []
+    for horizon in horizons:
+        sizes.append(len(runs))
+        steps += horizon * len(runs)
+        runs = [runs[i] for i in going_on(runs, rungs, "val_loss")]
+    assert steps == rungs.steps(count)
+    assert sizes[0] == count
+    assert sizes[-1] >= 1
+    assert all(low <= high for high, low in pairwise(sizes))
+    if count == rungs.cohort:
+        assert sizes == [eta**k for k in reversed(range(len(horizons)))]
+
+
+@given(KINDS, HORIZONS, st.integers(1, 20))
+def test_a_rung_is_evaluated_at_its_end_and_as_often_as_every_other(
+    kind: Any, horizons: list[int], evals: int
+) -> None:
+    rungs = Rungs(kind, tuple(horizons))
+    for horizon in horizons:
+        if (horizon < evals and kind == "squeeze") or horizons[-1] < evals:
+            with pytest.raises(ScheduleError):
+                rungs.training(horizon, evals)
+            continue
+        total, steps = rungs.training(horizon, evals)
+        assert len(steps) == evals
+        assert horizon in steps
+        assert all(low < high for low, high in pairwise((0, *steps, total + 1)))
+        assert total == (horizon if kind == "squeeze" else horizons[-1])
+    full = Rungs("full", (horizons[-1],))
+    if horizons[-1] >= evals:
+        assert rungs.training(horizons[-1], evals) == full.training(horizons[-1], evals)
+
+
+def test_what_a_climb_spent_and_where_it_was_told() -> None:
+    climb = Climb().higher(10, curve(0.5, steps=10)).higher(30, curve(0.4, steps=30))
+    assert (climb.horizon, climb.spent_steps) == (30, 40)
+    fell = climb.higher(90, curve(float("inf"), diverged=True, steps=18))
+    assert (fell.horizon, fell.spent_steps, fell.curve.diverged) == (90, 58, True)
+    assert fell.values("val_loss") == climb.values("val_loss") == {10: 0.5, 30: 0.4}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        ("squeeze", ()),
+        ("squeeze", (30, 10)),
+        ("squeeze", (0, 10)),
+        ("squeeze", (600,)),
+        ("full", (10, 30)),
+        ("truncate", (10, 10)),
+        ("truncate", (10, 30), 0),
+    ],
+    ids=str,
+)
+def test_rungs_that_can_not_be(bad: tuple[Any, ...]) -> None:
+    with pytest.raises(ValueError, match="rungs"):
+        Rungs(*bad)
+
+
+def planned(**changes: Any) -> Plan:
+    study = {"name": "a", "task": "digits", "families": ["Constant", "StepLR"]}
+    return make_plan(parse_config(study | changes), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("total_steps", "fidelity", "horizons", "note"),
+    [
+        (1800, {}, (200, 600, 1800), None),
+        (600, {}, (200, 600), "rung left out: 67 steps (fewer than fidelity.min_steps = 100)"),
+        (600, {"min_steps": 67}, (67, 200, 600), None),
+        (600, {"rungs": 2}, (200, 600), None),
+        (600, {"rungs": 2, "eta": 4}, (150, 600), None),
+        (600, {"rungs": [150, 300]}, (150, 300, 600), None),
+        (600, {"rungs": [150, 300, 600]}, (150, 300, 600), None),
+        (250, {}, (250,), "28 steps (fewer than fidelity.min_steps = 100) and 83 steps (fewer"),
+        (600, {"rungs": 1}, (600,), "no rungs below the full horizon: there is one alone"),
+        (600, {"kind": "full", "rungs": 1}, (600,), None),
+        (1800, {"kind": "truncate"}, (200, 600, 1800), None),
+        (600, {"min_steps": 1, "rungs": 4}, (67, 200, 600), "22 steps (a horizon of 22 steps is"),
+        (600, {"min_steps": 1, "rungs": 4, "kind": "truncate"}, (22, 67, 200, 600), None),
+        (20, {"min_steps": 1, "kind": "truncate", "rungs": 9}, (1, 2, 7, 20), None),
+    ],
+)
+def test_the_rungs_of_a_plan(
+    total_steps: int, fidelity: dict[str, Any], horizons: tuple[int, ...], note: str | None
+) -> None:
+    training = {"total_steps": total_steps, "evals_per_run": 10}
+    fidelity = {"kind": "squeeze"} | fidelity
+    space = {"warmup_frac": [0.02 if total_steps > 100 else 0.1, 0.1]}
+    plan = planned(training=training, fidelity=fidelity, space=space)
+    assert plan.rungs.horizons == horizons
+    assert plan.rungs.kind == (fidelity["kind"] if len(horizons) > 1 else "full")
+    assert len(plan.notes) == (note is not None)
+    assert (note or "") in " ".join(plan.notes)
+    assert all("\n" not in text for text in plan.notes)
+    assert plan.batch == max(8, plan.rungs.cohort)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"kind": "sqeeze"}, ["fidelity.kind = 'sqeeze'", "'squeeze'"]),
+        ({"rung": 3}, ["unknown key 'fidelity.rung'", "did you mean 'fidelity.rungs'"]),
+        ({"rungs": 0}, ["fidelity.rungs = 0", "a number of rungs, or a list of horizons"]),
+        ({"rungs": []}, ["fidelity.rungs = []", "a number of rungs"]),
+        ({"rungs": [100.5]}, ["fidelity.rungs = [100.5]", "a number of rungs"]),
+        ({"rungs": True}, ["fidelity.rungs = True", "a number of rungs"]),
+        ({"eta": 1}, ["fidelity.eta = 1"]),
+        ({"min_steps": 0}, ["fidelity.min_steps = 0"]),
+        ({"rungs": [200, 100]}, ["fidelity.rungs = [200, 100]", "rungs grow"]),
+        ({"rungs": [200, 200]}, ["rungs grow"]),
+        ({"rungs": [200, 700]}, ["700", "beyond training.total_steps = 600"]),
+        ({"rungs": [99, 200]}, ["99 steps are too few", "fidelity.min_steps = 100"]),
+        ({"rungs": [600]}, ["at least one rung below the full horizon"]),
+        ({"rungs": [15], "min_steps": 1}, ["15 steps are too few", "20 evaluations"]),
+    ],
+    ids=str,
+)
+def test_what_is_refused(changes: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        planned(fidelity={"kind": "squeeze"} | changes)
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_two_pruners_are_refused() -> None:
+    search = {"pruner": "MedianPruner"}
+    with pytest.raises(ConfigError, match="rungs prune already"):
+        planned(fidelity={"kind": "squeeze"}, search=search)
+    assert planned(fidelity={"kind": "full"}, search=search).rungs.kind == "full"
+
+
+@pytest.mark.parametrize("sampler", ["TPE", "random", "QMC", "GP", "CMA-ES"])
+def test_a_sampler_of_complete_trials_is_warned_about(sampler: str) -> None:
+    notes = planned(fidelity={"kind": "squeeze", "rungs": 2}, search={"sampler": sampler}).notes
+    assert len(notes) == (sampler in ("GP", "CMA-ES"))
+    assert all(f"sampler {sampler} learns nothing from trials" in text for text in notes)
+
+
+def test_a_plan_without_rungs_is_the_run_that_it_was() -> None:
+    full, squeezed = planned(), planned(fidelity={"kind": "squeeze", "rungs": 2})
+    new = squeezed.identity().keys() - full.identity().keys()
+    assert new == {"fidelity.kind", "fidelity.horizons", "fidelity.eta"}
+    assert not any(key.startswith("fidelity") for key in full.identity())
+    assert full.search_steps(60) == 60 * 600
+    assert squeezed.search_steps(17) == 2 * (8 * 200 + 3 * 600) + 200 + 600
