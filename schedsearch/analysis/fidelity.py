@@ -53,19 +53,25 @@ class Agreement:
     @property
     def warning(self) -> str | None:
         """Say what a person should know before relying on the rung; None when it ranks well."""
-        rung = f"rung of {self.horizon} steps"
-        if not self.every.low > 0:
+        rung = f"the rung of {self.horizon} steps"
+        all_shown, better_shown = self.every.low > 0, self.better.low > 0
+        if all_shown and better_shown:
+            return None
+        if all_shown:
             return (
-                f"the {rung} is not shown to rank schedules for the full horizon at all "
-                f"({_worded(self.every)}): longer rungs, more fidelity.checks, or "
-                "fidelity.kind = 'full'"
-            )
-        if not self.better.low > 0:
-            return (
-                f"the {rung} ranks schedules, but is not shown to rank the better half of them "
+                f"{rung} ranks schedules, but is not shown to rank the better half of them "
                 f"({_worded(self.better)})"
             )
-        return None
+        if better_shown:
+            return (
+                f"{rung} ranks the better half of the schedules, but is not shown to rank all of "
+                f"them ({_worded(self.every)})"
+            )
+        return (
+            f"{rung} is not shown to rank schedules for the full horizon at all "
+            f"({_worded(self.every)}): longer rungs, more fidelity.checks, or "
+            "fidelity.kind = 'full'"
+        )
 
 
 def _worded(it: Estimate) -> str:

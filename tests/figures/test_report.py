@@ -65,7 +65,7 @@ def test_a_base_rate_at_the_edge_is_told() -> None:
     "schedule",
     [
         Schedule("Constant", 0.1),
-        Schedule("MultiStepLR", 1 / 3, {"milestones": [0.3, 0.7]}, Warmup(0.05, 0.1)),
+        Schedule("MultiStepLR", 1 / 3, {"milestones": (0.3, 0.7)}, Warmup(0.05, 0.1)),
         Schedule("ReduceLROnPlateau", 0.1, {"mode": "max"}, evals=7),
         Schedule("CyclicLR", 0.2, step_unit="epoch"),
     ],

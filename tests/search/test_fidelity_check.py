@@ -215,6 +215,10 @@ def test_a_rung_that_ranks_well_is_not_warned_about() -> None:
     well = agreements([trial(i, i, i) for i in range(20)], [], HORIZONS, "val_loss")
     assert [a.warning for a in well] == [None, None]
     nothing = Estimate(0.1, -0.3, 0.5, 9)
+    shown = Estimate(0.8, 0.4, 0.9, 9)
+    text = Agreement(20, nothing, shown, 0).warning
+    assert text is not None
+    assert "ranks the better half" in text
     text = Agreement(20, nothing, nothing, 0).warning
     assert text is not None
     assert "not shown to rank schedules" in text

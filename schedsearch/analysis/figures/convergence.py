@@ -16,7 +16,9 @@ def table(run: Snapshot) -> pd.DataFrame:
         run.curve_of(row.study, row.trial).assign(words=trial_in_words(row))
         for row in run.best_rows()
     ]
-    return pd.concat(found or [run.curves.assign(words="")], ignore_index=True)[list(COLUMNS)]
+    return pd.concat(found or [run.curves.head(0).assign(words="")], ignore_index=True)[
+        list(COLUMNS)
+    ]
 
 
 def draw(evaluations: pd.DataFrame) -> Chart:
