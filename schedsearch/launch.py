@@ -21,7 +21,7 @@ from schedsearch.horizon import evaluation_steps
 from schedsearch.schedules import Schedule
 from schedsearch.search.asking import FINISHED
 from schedsearch.search.clock import Clock
-from schedsearch.search.events import Event, Note, OnEvent
+from schedsearch.search.events import Chosen, Event, Note, OnEvent
 from schedsearch.search.fidelity_check import check_steps, train_checks
 from schedsearch.search.opening import open_study
 from schedsearch.search.plan import Plan, make_plan
@@ -207,7 +207,7 @@ def _measured(plan: Plan, batch: int, steps: int, on_event: OnEvent) -> Engine:
         batch=batch,
         steps=steps,
     )
-    on_event(Note(f"engine: {engine.summary}; {engine.reason}"))
+    on_event(Chosen(f"engine: {engine.summary}; {engine.reason}"))
     return engine
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from schedsearch.search.events import AtRung, Confirming, Event, Note, Started, Trained
+from schedsearch.search.events import AtRung, Chosen, Confirming, Event, Note, Started, Trained
 
 _SECONDS_A_LINE = 5.0
 
@@ -63,14 +63,17 @@ class _Quiet:
     ) -> None:
         pass
 
+    _told: tuple[type[Note] | type[Chosen], ...] = (Note,)
+
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Note):
+        if isinstance(event, Note | Chosen) and isinstance(event, self._told):
             self._console.print(event.text, markup=False, highlight=False)
 
 
 class _Lines(_Quiet):
     """A line every few seconds, and one for the last trial."""
 
+    _told = (Note, Chosen)
     _started: float
     _first: int
     _last: float = 0.0
@@ -110,6 +113,8 @@ class _Lines(_Quiet):
 
 class _Live(_Quiet):
     """A bar with the best so far and the time left."""
+
+    _told = (Note, Chosen)
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)

@@ -40,6 +40,13 @@ class AtRung:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """How runs are trained, and why."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Note:
     """Something that a person should know."""
 
@@ -55,5 +62,5 @@ class Confirming:
     total: int
 
 
-Event: TypeAlias = Started | AtRung | Trained | Confirming | Note
+Event: TypeAlias = Chosen | Started | AtRung | Trained | Confirming | Note
 OnEvent: TypeAlias = Callable[[Event], None]

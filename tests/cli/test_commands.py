@@ -38,7 +38,8 @@ def test_run_ends_with_the_leaderboard_and_where_best_json_is(
     ok: Callable[..., str], study_file: StudyFile, runs_dir: Path
 ) -> None:
     out = ok("run", study_file(name="r"), "--runs-dir", runs_dir, "--trials", 3, "--device", "cpu")
-    assert out.startswith("r: 3 trials\n")
+    assert out.startswith("engine: reference, 1 thread; ")
+    assert "\nr: 3 trials\n" in out
     assert "3/3 trials, best " in out
     assert "Best trial of each family (r):" in out
     assert "not confirmed" in out

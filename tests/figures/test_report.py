@@ -1,7 +1,6 @@
 """report.html: what it says, what it leaves out, what it escapes, how large it is."""
 
 import re
-import time
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
@@ -149,11 +148,8 @@ def test_a_page_asks_for_nothing_from_anywhere() -> None:
     assert page.count("plotly.js v") == 1, "once"
 
 
-def test_a_thousand_trials_are_small_enough_and_quick() -> None:
-    run = made_run(many(1000))
-    started = time.perf_counter()
-    page = report([run])
-    assert time.perf_counter() - started < 10
+def test_a_thousand_trials_are_small_enough() -> None:
+    page = report([made_run(many(1000))])
     assert len(page.encode()) < 6_000_000
 
 

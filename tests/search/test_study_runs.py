@@ -11,7 +11,7 @@ import pytest
 from schedsearch import FAMILIES, Schedule
 from schedsearch.launch import Outcome
 from schedsearch.schedules import DEFAULT_FAMILIES
-from schedsearch.search.events import Event, Note, Started, Trained
+from schedsearch.search.events import Chosen, Event, Started, Trained
 
 Launch = Callable[..., Outcome]
 
@@ -63,7 +63,7 @@ def test_the_run_stores_what_reproduces_it(launch: Launch) -> None:
 def test_events_tell_each_trial_once(launch: Launch) -> None:
     seen: list[Event] = []
     launch(trials=3, run_options={"on_event": seen.append})
-    assert isinstance(seen[0], Note)
+    assert isinstance(seen[0], Chosen)
     assert seen[0].text.startswith("engine: reference")
     assert seen[1] == Started("tiny", 0, 3)
     trained = [event for event in seen if isinstance(event, Trained)]
