@@ -1,0 +1,1 @@
+"""How much compute a search needs: truth tables, searches replayed over them, and live ones."""
