@@ -156,7 +156,7 @@ def test_one_run_to_all_who_read_it(ranked: tuple[Run, list[Event]]) -> None:
     assert not run.curves().duplicated(keys).any()
     assert run.curves().groupby(["study", "trial"]).ngroups == 29
     convergence = run.convergence()
-    by_family = board.set_index("family")["val_loss"]
+    by_family = dict(zip(board["family"], board["val_loss"], strict=True))
     last = convergence.losses[convergence.losses["measure"] == "100%"]
     for row in last.itertuples():
         assert row.value == by_family[row.family], "the curve of this family's trial"
@@ -173,11 +173,11 @@ def test_families_draw_apart_and_none_depends_on_who_else_takes_part(launch: Lau
     rates = {family: own["base_lr"].tolist() for family, own in three.trials().groupby("family")}
     assert len({rate for own in rates.values() for rate in own}) == 9
     for family in few["families"]:
-        own = [
+        own, same = (
             run.trials().query(f"family == '{family}'")[REACHED[1:]].reset_index(drop=True)
             for run in (three, two)
-        ]
-        pd.testing.assert_frame_equal(*own, rtol=1e-4)
+        )
+        pd.testing.assert_frame_equal(own, same, rtol=1e-4)
 
 
 def test_the_trials_at_once_are_divided_and_cohorts_are_not(

@@ -99,7 +99,7 @@ def test_after_kill_9_the_same_command_goes_on(
     runs_dir: Path,
     wait_until: Callable[..., None],
 ) -> None:
-    training = {"total_steps": 300, "evals_per_run": 5, "engine": "reference"}
+    training = {"total_steps": 400, "evals_per_run": 5, "engine": "reference"}
     file = study_file(trials=9, training=training, search={"batch": 3}, **RANK)
     command = ("run", file, "--runs-dir", runs_dir)
     process = start(*command, "--name", "killed")
