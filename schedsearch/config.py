@@ -81,7 +81,10 @@ class Search(_Table):
     """"none", or any pruner of Optuna by name; its resource is the elapsed steps."""
     pruner_args: dict[str, Any] = {}
     batch: Annotated[int, Field(ge=0)] = 0
-    """Trials asked at once: it decides what is sampled, never how fast. 0: by the total."""
+    """Trials asked at once: it decides what is sampled, never how fast. 0: by the total.
+
+    In rank mode they are divided over the families.
+    """
     history: Annotated[int, Field(ge=0)] = 250
     """The most finished trials that TPE learns from: the best, and some of the rest; 0: all."""
 
@@ -117,7 +120,7 @@ class Confirmation(_Table):
     """[confirmation]: the best of the search, trained again on fresh seeds."""
 
     finalists: Annotated[int, Field(ge=1, le=50)] = 4
-    """The best so many of the search; two references, tuned, stand beside them."""
+    """The best so many of the search, beside two references, tuned; rank mode: of each family."""
     seeds: Annotated[int, Field(ge=0, le=1000)] = 8
     """Fresh seeds, the same for all; 0: nothing is confirmed, and best.json says so."""
     test: Literal["welch", "paired", "wilcoxon"] = "welch"
@@ -136,6 +139,8 @@ class StudyConfig(_Table):
     """The folder of the data (default: SCHEDSEARCH_DATA, or ./data)."""
     families: str | tuple[str, ...] = "default"
     """"default", "all", or a list of names."""
+    mode: Literal["search", "rank"] = "search"
+    """"search": trials sample the family; "rank": equally many for each, in a study of its own."""
     trials: Count = 60
     """The run's total of finished trials."""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -182,6 +187,8 @@ class StudyConfig(_Table):
         }
         if training["precision"] == "full":  # as in runs made before there was a choice
             del training["precision"]
+        if self.mode != "search":
+            flat["mode"] = self.mode
         return flat | {f"training.{key}": value for key, value in training.items()}
 
 

@@ -26,6 +26,7 @@ from schedsearch.search.fidelity_check import check_steps, train_checks
 from schedsearch.search.opening import open_study
 from schedsearch.search.plan import Plan, make_plan
 from schedsearch.search.references import ALL, RATES
+from schedsearch.search.shares import steps_of_search, trials_at_once
 from schedsearch.search.study import search
 from schedsearch.storage.checks import checks_name
 from schedsearch.storage.connect import absolute, open_storage
@@ -96,8 +97,8 @@ def run_study(
         database = open_storage(place.url)
         place = as_named_inside(place, database)
         study = open_study(database, place, plan)
-    engine = _engine(plan, study, on_event)
     run = Run(place, database)
+    engine = _engine(plan, run, study, on_event)
     with threads(engine.threads), _terminated_as_interrupted():
         train_checks(study, plan, engine, lock, on_event)
         clock = search(study, plan, engine, lock, on_event)
@@ -130,7 +131,8 @@ def confirm_run(
         run: the run.
         runs_dir: where best.json goes, of a run that was found by its URL.
         seeds: fresh seeds in all (default: as the study says, or 8); never fewer than there are.
-        finalists: the best so many of the search; never fewer than there are.
+        finalists: the best so many of the search; never fewer than there are. Not in rank mode,
+            where it is the best of each family.
         device: "auto", "cpu", "cuda", "cuda:1" ...
         on_event: told of each run.
 
@@ -138,6 +140,11 @@ def confirm_run(
         SchedsearchError: whatever a person can mend, in one line.
     """
     stored = run.config
+    if finalists is not None and stored.mode == "rank":
+        raise RunError(
+            f"finalists = {finalists}: {run.name!r} ranks families (mode = 'rank'), so the best of "
+            "each is confirmed, whatever their number"
+        )
     wish: dict[str, Any] = stored.confirmation.model_dump()
     wish["seeds"] = seeds or wish["seeds"] or Confirmation().seeds
     wish["finalists"] = finalists or wish["finalists"]
@@ -183,14 +190,15 @@ def _engine_of_confirmation(engine: Engine, plan: Plan, runs: int, on_event: OnE
     return _measured(plan, runs, runs * plan.total_steps, on_event)
 
 
-def _engine(plan: Plan, study: Study, on_event: OnEvent) -> Engine:
+def _engine(plan: Plan, run: Run, study: Study, on_event: OnEvent) -> Engine:
     """Choose the engine by measuring, tell and store it; a run that has its total needs none."""
     config = plan.config
-    finished = sum(t.state in FINISHED for t in study.get_trials(deepcopy=False))
+    finished = sum(t.state in FINISHED for t in run.search_trials())
     if finished >= config.trials:
         return REFERENCE
     left = config.trials - finished
-    engine = _measured(plan, min(plan.batch, left), plan.search_steps(left), on_event)
+    steps = steps_of_search(plan, left)
+    engine = _measured(plan, min(trials_at_once(plan), left), steps, on_event)
     study._storage.set_study_system_attr(study._study_id, f"{PREFIX}engine", engine.describe())
     return engine
 
@@ -256,8 +264,8 @@ def estimate(plan: Plan, *, steps: int = 40) -> Estimate:
     a_step = max(one - 2 * an_eval, 0.0) / torch_steps
     a_trial = a_step * plan.total_steps + an_eval * (len(plan.eval_steps) + 1) + _OVERHEAD_SECONDS
     wish, references = config.confirmation, len(ALL)
-    confirming = wish.seeds * (wish.finalists + references) + references * RATES * bool(wish.seeds)
-    runs, steps = config.trials + confirming, plan.search_steps(config.trials)
+    confirming = wish.seeds * (plan.finalists + references) + references * RATES * bool(wish.seeds)
+    runs, steps = config.trials + confirming, steps_of_search(plan, config.trials)
     full_runs = (steps + check_steps(plan)) / plan.total_steps + confirming
     return Estimate(
         trials=config.trials,

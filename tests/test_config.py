@@ -27,6 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "model": None,
     "data": None,
     "families": "default",
+    "mode": "search",
     "trials": 60,
     "seed": 0,
     "ranges": {},

@@ -24,7 +24,7 @@ from schedsearch.statistics import (
     steps_to_target,
 )
 from schedsearch.storage.finalists import by_pair
-from schedsearch.storage.records import read_columns, read_result
+from schedsearch.storage.records import SCHEDULE, read_columns, read_result
 
 # `runs` is how many training runs a row stands on, with those that diverged
 TARGET_COLUMNS: dict[str, str] = {
@@ -171,9 +171,13 @@ def _entries(run: Source) -> tuple[list[_Entry], str]:
             shown = tuple((read_result(t), read_columns(t)) for t in trials)
             entries.append(_Entry(each.label, schedule.family, shown))
         return entries, f"{len(entries)} finalists on {len(seeds)} fresh seeds each"
-    stored = {trial.number: trial for trial in run.search_trials()}
+    # in rank mode each family has its own numbers
+    stored = {
+        (t.system_attrs.get(SCHEDULE, {}).get("family"), t.number): t for t in run.search_trials()
+    }
     board = run.leaderboard().dropna(subset=["trial"])
-    best = [(name, stored[int(n)]) for name, n in zip(board["family"], board["trial"], strict=True)]
+    names = zip(board["family"], board["trial"], strict=True)
+    best = [(name, stored[name, int(number)]) for name, number in names]
     entries = [
         _Entry(f"{name} (trial {t.number})", name, ((read_result(t), read_columns(t)),))
         for name, t in best
@@ -244,7 +248,7 @@ def _best(run: Source) -> pd.DataFrame:
     sign = 1.0 if objective == "val_loss" else -1.0
     trials = run.trials()
     trials = trials[trials["state"].isin(("finished", "diverged", "pruned"))]
-    trials = trials.sort_values(["ended", "trial"], kind="stable")
+    trials = trials.sort_values(["ended", "study", "trial"], kind="stable")
     spent = trials["spent_steps"].fillna(trials["steps"]).astype("float64")
     steps, seconds = spent.fillna(0).cumsum(), trials["seconds"].fillna(0).cumsum()
     values = trials[objective].where(trials["state"] == "finished")

@@ -33,13 +33,17 @@ from schedsearch.storage.place import (
     find_place,
     open_place,
     study_ids,
+    study_of_family,
 )
 from schedsearch.storage.records import PREFIX, Result, read_result, read_schedule
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best trial of a run: its number, its schedule, and what it reached."""
+    """The best trial of a run: its number, its schedule, and what it reached.
+
+    In rank mode trials are numbered within each family: `Run.study_of` names their study.
+    """
 
     trial: int
     schedule: Schedule
@@ -92,6 +96,10 @@ class Run:
         if trial is None or schedule is None:
             raise RunError(f"the run {self.name!r} has no finished trial yet")
         return Best(trial.number, schedule, read_result(trial))
+
+    def study_of(self, family: str) -> str:
+        """Name the Optuna study that has a family's trials."""
+        return study_of_family(self.name, family) if self.config.mode == "rank" else self.name
 
     def trials(self) -> pd.DataFrame:
         """Return a frame with a row a trial; see `frames.TRIAL_COLUMNS`."""

@@ -74,12 +74,10 @@ class Snapshot:
 
     def winner(self) -> Any | None:
         """Return the row of the trial that won: on fresh seeds where it was confirmed there."""
-        if (
-            self.confirmed is not None
-            and (trial := self.confirmed.winner.finalist.trial) is not None
-        ):
-            won = (self.trials["trial"] == trial) & (self.trials["study"] == self.name)
-            return next(iter(self.trials[won].itertuples()), None)
+        won = None if self.confirmed is None else self.confirmed.winner.finalist
+        if won is not None and won.trial is not None:
+            trials = self.trials[self.trials["family"] == won.schedule.family]
+            return next(iter(trials[trials["trial"] == won.trial].itertuples()), None)
         return next(iter(self.best_rows()), None)
 
     def spent(self, trials: pd.DataFrame) -> pd.Series:

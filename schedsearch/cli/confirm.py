@@ -62,13 +62,17 @@ def confirm(
 
 def print_confirmation(confirmed: "Confirmation") -> None:
     """Print a confirmation as a table and a sentence."""
+    import pandas as pd
+
     from schedsearch.outputs.tables import render
 
     frame = confirmed.frame()
     seeds, runs = len(confirmed.basis.seeds), sum(len(f.results) for f in confirmed.finalists)
-    shown = ["schedule", "roles", "mean", "low", "high", "difference", "p", "diverged"]
+    shown = ["schedule", "roles", "mean", "low", "high", "difference", "p", "told apart"]
+    apart = ["", *("yes" if each.apart else "no" for each in confirmed.finalists[1:])]
+    frame["told apart"] = pd.Series(apart, dtype="string")  # from the winner
     typer.echo(f"\nConfirmed on {seeds} fresh seeds ({runs} runs; mean {confirmed.objective}):")
-    typer.echo(render(frame[[*shown, "test_accuracy"]]))
+    typer.echo(render(frame[[*shown, "diverged", "test_accuracy"]]))
     typer.echo(confirmed.sentence())
     saved = confirmed.saved
     typer.echo(

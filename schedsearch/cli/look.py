@@ -86,7 +86,8 @@ def status(run: RunArgument, runs_dir: RunsDir = RUNS_DIR, storage: Storage = No
     typer.echo(f"run       {it.name} in {masked(it.place.url)}")
     typer.echo(f"task      {config.task} ({attributes['identity']['model']}), ", nl=False)
     typer.echo(f"{config.training.optimizer}, {config.training.total_steps} steps")
-    typer.echo(f"trials    {states}; of {config.trials}")
+    ranks = ", as many for each family" if config.mode == "rank" else ""
+    typer.echo(f"trials    {states}; of {config.trials}{ranks}")
     typer.echo(
         f"made on   {made['device']} of {made['host']}, torch {made['versions']['torch']}, "
         f"optuna {made['versions']['optuna']}, commit {made['commit'] or 'unknown'}"

@@ -24,10 +24,21 @@ class EngineName(StrEnum):
     auto = "auto"
 
 
+class Mode(StrEnum):
+    """What is asked."""
+
+    search = "search"
+    rank = "rank"
+
+
 def run(
     study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="A study file.")],
     trials: Annotated[
         int | None, typer.Option(min=1, help="The run's total of finished trials.")
+    ] = None,
+    mode: Annotated[
+        Mode | None,
+        typer.Option(help="Search the best schedule, or rank families: as many trials for each."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The run's name, and its folder's.")] = None,
     runs_dir: RunsDir = RUNS_DIR,
@@ -63,7 +74,8 @@ def run(
     from schedsearch.search.plan import make_plan
 
     data = load_config(study).model_dump()
-    data |= {k: v for k, v in (("trials", trials), ("name", name)) if v is not None}
+    given = {"trials": trials, "name": name, "mode": mode and mode.value}
+    data |= {key: value for key, value in given.items() if value is not None}
     speed = {"threads": threads, "stack": stack, "engine": engine and engine.value}
     data["training"] |= {key: value for key, value in speed.items() if value is not None}
     config = parse_config(data, str(study))
@@ -94,6 +106,7 @@ def run(
 
 def _print_plan(plan: "Plan", runs_dir: Path, storage: str | None) -> None:
     from schedsearch.launch import estimate
+    from schedsearch.search.shares import trials_at_once
     from schedsearch.storage.connect import masked
 
     config, it = plan.config, estimate(plan)
@@ -104,21 +117,31 @@ def _print_plan(plan: "Plan", runs_dir: Path, storage: str | None) -> None:
         "storage": masked(storage) if storage else "SQLite in that folder",
         "task": f"{plan.task.name} ({plan.task.model_name}) on {plan.task.device}",
         "optimizer": f"{plan.optimizer.name} {dict(plan.optimizer.args)}",
+        "mode": _describe_mode(plan),
         "families": f"{len(plan.space.families)}: {families}",
         "base_lr": f"{plan.space.base_lr.describe()}; warm-up {warm}",
         "trials": f"{it.trials} of {plan.total_steps} steps, each {len(plan.eval_steps)} "
         f"evaluations: {it.steps:,} steps",
-        "confirms": f"{it.confirming} runs more: {wish.finalists} finalists and 2 references on "
+        "confirms": f"{it.confirming} runs more: {plan.finalists} finalists and 2 references on "
         f"{wish.seeds} fresh seeds, and tuning"
         if it.confirming
         else "nothing (confirmation.seeds = 0)",
         "fidelity": describe_rungs(plan),
-        "sampler": f"{config.search.sampler}, {plan.batch} trials at once; "
+        "sampler": f"{config.search.sampler}, {trials_at_once(plan)} trials at once; "
         f"pruner {config.search.pruner}",
         "expected": f"about {it.minutes:.1f} minutes and {it.megabytes:.1f} MB",
     }
     for key, text in lines.items():
         typer.echo(f"{key:<10} {text}")
+
+
+def _describe_mode(plan: "Plan") -> str:
+    from schedsearch.search.shares import plans_of_shares
+
+    if plan.config.mode == "search":
+        return "search: one study, whose trials sample the family"
+    counts = sorted({share.config.trials for share in plans_of_shares(plan)})
+    return f"rank: {' or '.join(map(str, counts))} trials of each family, a study for each"
 
 
 def _print_outcome(outcome: "Outcome") -> None:
@@ -127,7 +150,9 @@ def _print_outcome(outcome: "Outcome") -> None:
     from schedsearch.schedules import Schedule
 
     run, clock = outcome.run, outcome.clock
-    typer.echo(f"\nBest trial of each family ({run.name}):")
+    ranks = run.config.mode == "rank"
+    title = "Families ranked by the best trial of each" if ranks else "Best trial of each family"
+    typer.echo(f"\n{title} ({run.name}):")
     typer.echo(render(run.leaderboard()))
     print_fidelity(run)
     if not outcome.test:

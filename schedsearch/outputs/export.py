@@ -50,6 +50,7 @@ def best_of(run: Run) -> dict[str, Any]:
         "result": result
         | {
             "trial": trial,
+            "study": None if trial is None else run.study_of(schedule.family),
             "steps_to_target": reached["steps_to_target"],
             "target_accuracy": reached["target_accuracy"],
             "test_accuracy": None if test is None else test["test_accuracy"],
@@ -58,6 +59,7 @@ def best_of(run: Run) -> dict[str, Any]:
         "confirmation": None if confirmed is None else confirmed.to_dict(),
         "study": {
             "name": run.name,
+            "mode": config.mode,
             "task": config.task,
             "model": attributes["identity"]["model"],
             "optimizer": config.training.optimizer,

@@ -27,6 +27,7 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 class Asked:
     """A trial that this process trains now."""
 
+    study: Study
     trial_id: int
     number: int
     schedule: Schedule
@@ -34,10 +35,10 @@ class Asked:
 
 @dataclass
 class Asker:
-    """Hands out batches of trials until the run has its total.
+    """Hands out batches of a study's trials until it has its total.
 
     Args:
-        study: the run's study.
+        study: the study.
         plan: what it does.
         leases: whose names the trials get.
         lock: held while a batch is asked, so that two processes on one machine sample in turn.
@@ -55,7 +56,7 @@ class Asker:
         self._mirror = Mirror(self.study, self.plan)
 
     def ask(self) -> tuple[list[Asked], list[int]]:
-        """Return a batch (none: the run has its total), and the trials that a dead process left."""
+        """Return a batch (none: the total is there), and the trials that a dead process left."""
         with self.lock:
             self.trials = self.study.get_trials(deepcopy=False)
             left = self._reclaim()
@@ -68,7 +69,7 @@ class Asker:
             waiting = self._retake(room)
             self._mirror.update(self.trials)
             begun = [(trial._trial_id, trial.number, trial) for trial, s in waiting if s is None]
-            batch = [Asked(t._trial_id, t.number, s) for t, s in waiting if s is not None]
+            batch = [self._asked(t._trial_id, t.number, s) for t, s in waiting if s is not None]
             batch += self._sample(begun)
             batch += self._sample(self._create(room - len(waiting)))
             return self._within_total(batch), left
@@ -123,7 +124,7 @@ class Asker:
             attrs = drawn.system_attrs | {SCHEDULE: schedule.to_dict()}
             attrs.pop("fixed_params", None)  # of an enqueued trial, which has them
             rows.append(Sampled(trial_id, drawn.params, drawn.distributions, attrs))
-            batch.append(Asked(trial_id, number, schedule))
+            batch.append(self._asked(trial_id, number, schedule))
         self._mirror.keep_for_sampler()
         ours = write_sampled(self.study._storage, rows, self.leases.owner)
         for asked in batch:
@@ -132,8 +133,11 @@ class Asker:
                 self._mirror.forget(asked.number)
         return [asked for asked in batch if asked.trial_id in ours]
 
+    def _asked(self, trial_id: int, number: int, schedule: Schedule) -> Asked:
+        return Asked(self.study, trial_id, number, schedule)
+
     def _within_total(self, batch: list[Asked]) -> list[Asked]:
-        """Give back trials beyond the run's total, taken by two processes at one moment."""
+        """Give back trials beyond the total, taken by two processes at one moment."""
         total = self.plan.config.trials
         if all(asked.number < total for asked in batch):
             return batch

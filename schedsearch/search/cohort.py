@@ -1,9 +1,9 @@
 """A cohort: trials that are trained together, rung after rung; on each, some stay behind."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-
-from optuna.study import Study
+from itertools import groupby
 
 from schedsearch.search.asking import Asked
 from schedsearch.search.clock import Clock
@@ -21,19 +21,18 @@ class Cohort:
     A schedule that goes on is trained anew, from its first step: with "squeeze" it is another
     schedule, with "truncate" going on from the cut would save a third at the most. What stays
     behind, and what diverges, has ended; a trial that is interrupted before that goes back to the
-    queue, and begins at the first rung again.
+    queue, and begins at the first rung again. Trials of several studies are compared each with
+    those of its own study: as many of them go on as if they were trained by themselves.
 
     Args:
-        study: the trials' study.
         plan: what it does.
         engine: what trains them.
         clock: where the time is counted.
         results: takes what a trial came to.
         on_event: told of each rung.
-        trials: the trials.
+        trials: the trials, those of one study behind each other.
     """
 
-    study: Study
     plan: Plan
     engine: Engine
     clock: Clock
@@ -74,11 +73,20 @@ class Cohort:
                 on_end=lambda index, curve: self._keep(places[index], horizon, curve, last=last),
             )
         if not last:
-            objective = self.plan.config.search.objective
-            chosen = {places[i] for i in going_on(curves, self.plan.rungs, objective)}
+            chosen = self._going_on(places, curves)
             for place in [place for place in self._climbs if place not in chosen]:
                 self._end(place)
             self.results.write()  # the next rung may take long
+
+    def _going_on(self, places: Sequence[int], curves: Sequence[Curve]) -> set[int]:
+        """Choose among the trials of each study the places of those that go on."""
+        objective, chosen = self.plan.config.search.objective, set()
+        ran = zip(places, curves, strict=True)
+        for _, group in groupby(ran, lambda each: self.trials[each[0]].study.study_name):
+            own = list(group)
+            best = going_on([curve for _, curve in own], self.plan.rungs, objective)
+            chosen |= {own[i][0] for i in best}
+        return chosen
 
     def _keep(self, place: int, horizon: int, curve: Curve, *, last: bool) -> None:
         """Keep a curve; at the last rung the trial has ended, and where it diverged."""
@@ -97,10 +105,10 @@ class Cohort:
 
     def _report(self, index: int, row: Evaluation) -> bool:
         """Report a value at its step; True when the pruner wants the trial to stop."""
-        trial_id, storage = self.trials[index].trial_id, self.study._storage
+        trial_id, study = self.trials[index].trial_id, self.trials[index].study
         with self.clock.measure("storing"):
             value = getattr(row, self.plan.config.search.objective)
-            storage.set_trial_intermediate_value(trial_id, row.step, value)
+            study._storage.set_trial_intermediate_value(trial_id, row.step, value)
             if row.step == self.plan.total_steps:
                 return False
-            return self.study.pruner.prune(self.study, storage.get_trial(trial_id))
+            return study.pruner.prune(study, study._storage.get_trial(trial_id))

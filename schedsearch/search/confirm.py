@@ -2,15 +2,16 @@
 
 from contextlib import AbstractContextManager
 
-import optuna
 from optuna.study import Study
 
 from schedsearch.errors import RunError
 from schedsearch.search.asking import FINISHED
 from schedsearch.search.events import Note, OnEvent
+from schedsearch.search.opening import open_beside
 from schedsearch.search.pairs import ChooseEngine, Crew, Wanted
 from schedsearch.search.plan import Plan
 from schedsearch.search.references import finalists_of, to_tune
+from schedsearch.search.shares import open_shares, trials_of
 from schedsearch.seeds import derive_seed
 from schedsearch.storage.best import comparable
 from schedsearch.storage.finalists import (
@@ -21,19 +22,6 @@ from schedsearch.storage.finalists import (
     write_concluded,
 )
 from schedsearch.storage.owners import Leases
-from schedsearch.storage.records import PREFIX
-
-
-def open_confirmation(study: Study) -> Study:
-    """Create the study of a run's confirmation, or load it."""
-    book = optuna.create_study(
-        storage=study._storage,
-        study_name=confirmation_name(study.study_name),
-        direction=study.direction,
-        load_if_exists=True,
-    )
-    book._storage.set_study_system_attr(book._study_id, f"{PREFIX}run", study.study_name)
-    return book
 
 
 def confirm(
@@ -61,14 +49,15 @@ def confirm(
     Raises:
         RunError: no trial has finished.
     """
-    search = [t for t in study.get_trials(deepcopy=False) if t.state in FINISHED]
+    with lock:
+        search = [t for t in trials_of(open_shares(study, plan)) if t.state in FINISHED]
     if not any(comparable(t) for t in search):
         raise RunError(f"the run {study.study_name!r} has no finished trial to confirm")
     with lock:
-        book = open_confirmation(study)
+        book = open_beside(study, confirmation_name(study.study_name))
     before = read_concluded(book._storage, book._study_id)
     wish, looks = plan.config.confirmation, () if before is None else before.looks
-    count = max(wish.finalists, before.wished if before else 0)
+    count = max(plan.finalists, before.wished if before else 0)
     seeds = tuple(
         derive_seed(plan.config.seed, CONFIRMATION, i)
         for i in range(max(wish.seeds, len(before.seeds) if before else 0))

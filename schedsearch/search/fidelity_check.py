@@ -10,11 +10,11 @@ import optuna
 from optuna.study import Study
 
 from schedsearch.search.events import OnEvent
+from schedsearch.search.opening import open_beside
 from schedsearch.search.plan import Plan
 from schedsearch.search.study import search
 from schedsearch.seeds import derive_seed
 from schedsearch.storage.checks import CHECKS, checks_name
-from schedsearch.storage.records import PREFIX
 from schedsearch.training import Engine
 
 
@@ -50,7 +50,7 @@ def train_checks(
     if not count:
         return
     with lock:
-        book = open_checks(study)
+        book = open_beside(study, checks_name(study.study_name))
     if len(book.get_trials(deepcopy=False, states=_OVER)) < count:
         search(book, _plan_of_checks(plan, count), engine, lock, on_event)
 
@@ -58,23 +58,12 @@ def train_checks(
 _OVER = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
 
 
-def open_checks(study: Study) -> Study:
-    """Create the study of a run's checks, or load it."""
-    book = optuna.create_study(
-        storage=study._storage,
-        study_name=checks_name(study.study_name),
-        direction=study.direction,
-        load_if_exists=True,
-    )
-    book._storage.set_study_system_attr(book._study_id, f"{PREFIX}run", study.study_name)
-    return book
-
-
 def _plan_of_checks(plan: Plan, count: int) -> Plan:
     """Sample at random, by a seed of its own; train as the search does, and leave none behind."""
     config = plan.config
     sampling = {"sampler": "random", "sampler_args": {}, "batch": min(count, plan.batch)}
     changes = {
+        "mode": "search",
         "trials": count,
         "seed": derive_seed(config.seed, CHECKS),
         "search": config.search.model_copy(update=sampling),

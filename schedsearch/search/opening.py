@@ -1,4 +1,4 @@
-"""Create a run's study, or load the one that was made with the same plan."""
+"""Create a run's studies, or load those that were made with the same plan."""
 
 import json
 import time
@@ -48,6 +48,35 @@ def open_study(storage: RDBStorage, place: Place, plan: Plan) -> Study:
     return study
 
 
+def open_beside(study: Study, name: str) -> Study:
+    """Create another study of the run that a study belongs to, or load it.
+
+    Raises:
+        RunError: the storage has a study of this name that is not the run's.
+    """
+    storage, key = study._storage, f"{PREFIX}run"
+    beside = optuna.create_study(
+        storage=storage,
+        sampler=study.sampler,
+        pruner=study.pruner,
+        study_name=name,
+        direction=study.direction,
+        load_if_exists=True,
+    )
+    if storage.get_study_system_attrs(beside._study_id).get(key) != study.study_name:
+        if beside.get_trials(deepcopy=False):
+            raise _not_ours(name)
+        storage.set_study_system_attr(beside._study_id, key, study.study_name)
+    return beside
+
+
+def _not_ours(name: str) -> RunError:
+    return RunError(
+        f"the storage has a study {name!r} that is none of schedsearch's: "
+        "choose another name (name = ... in the study file, or --name)"
+    )
+
+
 def _describe(storage: RDBStorage, study: Study, place: Place, plan: Plan) -> None:
     def write(key: str, value: Any) -> None:
         storage.set_study_system_attr(study._study_id, f"{PREFIX}{key}", value)
@@ -57,6 +86,9 @@ def _describe(storage: RDBStorage, study: Study, place: Place, plan: Plan) -> No
     write("fingerprint", plan.space.fingerprint())
     write("seeds", {"study": plan.config.seed, "training": plan.seed})
     write("run", place.name)
+    if plan.config.mode == "rank":  # for whoever looks with Optuna's own tools
+        text = f"rank: this study has no trials, each family has its own: {place.name}/FAMILY"
+        storage.set_study_user_attr(study._study_id, "mode", text)
     write("identity", plan.identity())  # last: who loads the study waits for it
 
 
@@ -69,13 +101,12 @@ def _compare(storage: RDBStorage, study: Study, place: Place, plan: Plan) -> Non
         time.sleep(0.1)  # another process has just created it
     else:
         if study.get_trials(deepcopy=False):
-            raise RunError(
-                f"the storage has a study {study.study_name!r} that is none of schedsearch's: "
-                "choose another name (name = ... in the study file, or --name)"
-            )
+            raise _not_ours(study.study_name)
         _describe(storage, study, place, plan)  # whoever created it died before it came to this
         return
-    was, now = attrs[f"{PREFIX}identity"], json.loads(json.dumps(plan.identity()))
+    unsaid = {"mode": "search"}  # as in runs made before there was a choice
+    was = unsaid | attrs[f"{PREFIX}identity"]
+    now = unsaid | json.loads(json.dumps(plan.identity()))
     changes = [
         f"{key}: {was.get(key)!r} -> {now.get(key)!r}"
         for key in sorted(was.keys() | now.keys())

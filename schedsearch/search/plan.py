@@ -56,6 +56,11 @@ class Plan:
         """The trials asked at once: with rungs, as many as are needed to leave some behind."""
         return max(self.config.batch, self.rungs.cohort)
 
+    @property
+    def finalists(self) -> int:
+        """The most schedules of the search that are confirmed: in rank mode, one of each family."""
+        return _finalists(self.config, len(self.space.families))
+
     def search_steps(self, trials: int) -> int:
         """Give the optimizer steps that so many trials take when none diverges or is pruned."""
         whole, rest = divmod(trials, self.batch)
@@ -92,7 +97,6 @@ def make_plan(config: StudyConfig, device: str = "auto") -> Plan:
         SchedsearchError: whatever would stop the study, in one line.
     """
     training, shared = config.training, config.space
-    _refuse_too_few_seeds(config)
     space = make_space(
         config.families,
         base_lr=shared.base_lr,
@@ -103,6 +107,8 @@ def make_plan(config: StudyConfig, device: str = "auto") -> Plan:
         evals=training.evals_per_run,
         ranges=config.ranges,
     )
+    _refuse_too_few_trials(config, len(space.families))
+    _refuse_too_few_seeds(config, len(space.families))
     optimizer = OptimizerSpec(training.optimizer, training.optimizer_arguments)
     make_sampler(config.search.sampler, config.search.sampler_args, config.seed)
     make_pruner(config.search.pruner, config.search.pruner_args)
@@ -156,9 +162,21 @@ def _refuse_two_pruners(config: StudyConfig) -> None:
         )
 
 
-def _refuse_too_few_seeds(config: StudyConfig) -> None:
+def _refuse_too_few_trials(config: StudyConfig, families: int) -> None:
+    if config.mode == "rank" and config.trials < families:
+        raise ConfigError(
+            f"trials = {config.trials}: mode = 'rank' gives each of {families} families as many, "
+            f"so it needs at least {families} (or fewer families)"
+        )
+
+
+def _finalists(config: StudyConfig, families: int) -> int:
+    return families if config.mode == "rank" else config.confirmation.finalists
+
+
+def _refuse_too_few_seeds(config: StudyConfig, families: int) -> None:
     wish = config.confirmation
-    others = wish.finalists + 1  # and two references, but for the winner
+    others = _finalists(config, families) + 1  # and two references, but for the winner
     least = least_seeds(wish.test, others)
     if 0 < wish.seeds < least:
         raise ConfigError(

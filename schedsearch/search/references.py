@@ -90,13 +90,28 @@ def candidates(
     return list(found.values())
 
 
+def best_of_families(trials: Sequence[FrozenTrial], objective: Objective) -> list[Finalist]:
+    """Return the best schedule of each family that has one, the best first."""
+    found: dict[str, Finalist] = {}
+    for each in candidates(trials, objective, FINALIST, lambda s: True, len(trials)):
+        found.setdefault(each.schedule.family, each)
+    return list(found.values())
+
+
 def finalists_of(
     search: Sequence[FrozenTrial], tuned: Sequence[FrozenTrial], plan: Plan, count: int
 ) -> tuple[Finalist, ...]:
-    """Choose who is confirmed, from the trials of the search and those that tuned references."""
+    """Choose who is confirmed, from the trials of the search and those that tuned references.
+
+    Of the search it is the best few; in rank mode the best of each family that has one.
+    """
     objective = plan.config.search.objective
-    chosen = {f.schedule: f for f in candidates(search, objective, FINALIST, lambda s: True, count)}
     sign = 1.0 if objective == "val_loss" else -1.0
+    if plan.config.mode == "rank":
+        first = best_of_families(search, objective)
+    else:
+        first = candidates(search, objective, FINALIST, lambda s: True, count)
+    chosen = {f.schedule: f for f in first}
     for reference in ALL:
         both = candidates(search, objective, reference.role, reference.fits, 1)
         both += candidates(tuned, objective, reference.role, reference.fits, 1, numbered=False)

@@ -39,7 +39,7 @@ class Standing:
 
     @staticmethod
     def of(trials: Sequence[FrozenTrial], objective: Objective) -> "Standing":
-        """Sum up a study's trials."""
+        """Sum up a run's trials."""
         finished = sum(t.state in FINISHED for t in trials)
         best = best_trial(trials, objective)
         schedule = None if best is None else read_schedule(best)
@@ -114,7 +114,8 @@ class Results:
                 if asked.trial_id in stored:
                     self.on_event(self._event(asked, climb, result))
                 else:
-                    self.on_event(Note(f"trial {asked.number} was finished or taken elsewhere"))
+                    which = f"trial {asked.number} ({asked.schedule.family})"
+                    self.on_event(Note(f"{which} was finished or taken elsewhere"))
 
     def _row(self, asked: Asked, climb: Climb, result: Result) -> Ended:
         search, curve = self.plan.config.search, climb.curve

@@ -1,17 +1,19 @@
 """The search: ask a batch of trials, train them, store what came out; resume where it stopped."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 from optuna.study import Study
 from optuna.trial import TrialState
 
 from schedsearch.errors import RunError
-from schedsearch.search.asking import FINISHED, Asker
+from schedsearch.search.asking import FINISHED, Asked, Asker
 from schedsearch.search.clock import Clock
 from schedsearch.search.cohort import Cohort
 from schedsearch.search.events import Note, OnEvent, Started
 from schedsearch.search.plan import Plan
 from schedsearch.search.results import Results, Standing
+from schedsearch.search.shares import Share, open_shares, trials_of
 from schedsearch.storage.owners import Leases
 from schedsearch.training import Engine
 
@@ -48,21 +50,31 @@ def _search(
     on_event: OnEvent,
 ) -> Clock:
     clock = Clock()
-    finished = sum(t.state in FINISHED for t in study.get_trials(deepcopy=False))
+    with lock:
+        shares = open_shares(study, plan)
+    finished = sum(t.state in FINISHED for t in trials_of(shares))
     on_event(Started(study.study_name, finished, plan.config.trials))
     with Leases(study._storage) as leases:
-        asker = Asker(study, plan, leases, lock)
+        askers = {share: Asker(share.study, share.plan, leases, lock) for share in shares}
         results = Results(study, plan, leases, clock, on_event)
-        while True:
-            with clock.measure("sampling"):
-                batch, left = asker.ask()
-            for number in left:
-                on_event(Note(f"trial {number} was left by a process that ended: trained again"))
-            if not batch:
-                break
-            results.standing = Standing.of(asker.trials, plan.config.search.objective)
-            Cohort(study, plan, engine, clock, results, on_event, batch).train()
-    running = [t for t in study.get_trials(deepcopy=False) if t.state == TrialState.RUNNING]
+        while batch := _ask(askers, clock, on_event):
+            trials = [trial for asker in askers.values() for trial in asker.trials]
+            results.standing = Standing.of(trials, plan.config.search.objective)
+            Cohort(plan, engine, clock, results, on_event, batch).train()
+    running = sum(t.state == TrialState.RUNNING for t in trials_of(shares))
     if running:
-        on_event(Note(f"{len(running)} trials are still being trained by other processes"))
+        on_event(Note(f"{running} trials are still being trained by other processes"))
     return clock
+
+
+def _ask(askers: Mapping[Share, Asker], clock: Clock, on_event: OnEvent) -> list[Asked]:
+    """Ask each study for a batch: they are trained together."""
+    batch: list[Asked] = []
+    for share, asker in askers.items():
+        with clock.measure("sampling"):
+            asked, left = asker.ask()
+        batch += asked
+        for number in left:
+            which = share.trial_in_words(number)
+            on_event(Note(f"{which} was left by a process that ended: trained again"))
+    return batch

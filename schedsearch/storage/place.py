@@ -141,6 +141,15 @@ def study_ids(storage: RDBStorage, name: str) -> dict[str, int]:
     return dict(sorted(owned.items(), key=lambda item: (item[0] != name, item[0])))
 
 
+def study_of_family(run: str, family: str) -> str:
+    """Name the Optuna study that has the trials of a family, in rank mode.
+
+    >>> study_of_family("digits", "StepLR")
+    'digits/StepLR'
+    """
+    return f"{run}/{family}"
+
+
 def open_place(place: Place) -> tuple[Place, RDBStorage]:
     """Open the storage of a run that exists.
 

@@ -122,6 +122,15 @@ STUDIES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no steps": ({"training": {"total_steps": 0}}, ["training.total_steps = 0"]),
     "no trials": ({"trials": 0}, ["trials = 0"]),
     "trials as text": ({"trials": "many"}, ["trials = 'many'"]),
+    "unknown mode": ({"mode": "rnak"}, ["mode = 'rnak' is not allowed", "'search' or 'rank'"]),
+    "fewer trials than families to rank": (
+        {"mode": "rank", "trials": 2, "families": ["StepLR", "OneCycleLR", "Constant"]},
+        ["trials = 2", "each of 3 families", "at least 3"],
+    ),
+    "too few seeds for the families to rank": (
+        {"mode": "rank", "trials": 11, "confirmation": {"seeds": 4, "test": "paired"}},
+        ["confirmation.seeds = 4", "needs at least"],
+    ),
     "seed below zero": ({"seed": -1}, ["seed = -1"]),
     "batch below zero": ({"search": {"batch": -1}}, ["search.batch = -1"]),
     "batch larger than the data": ({"training": {"batch_size": 5000}}, ["5000", "1200"]),

@@ -21,7 +21,7 @@ from schedsearch.storage import bulk
 from schedsearch.storage.connect import open_storage
 from schedsearch.storage.owners import LEASE, OWNER
 from schedsearch.storage.place import place_run
-from schedsearch.storage.records import read_columns, read_result
+from schedsearch.storage.records import read_columns, read_result, read_schedule
 from schedsearch.training import Engine, Evaluation
 
 
@@ -182,7 +182,9 @@ def test_a_trial_that_is_somebody_elses_by_now_is_not_written_to(
     assert read_result(seen.trials[1]) == {}
     assert seen.told == [0, 2]
     notes = [event.text for event in seen.events if isinstance(event, Note)]
-    assert notes[0] == "trial 1 was finished or taken elsewhere"
+    schedule = read_schedule(seen.trials[1])
+    assert schedule is not None
+    assert notes[0] == f"trial 1 ({schedule.family}) was finished or taken elsewhere"
     assert seen.clock is not None
     assert seen.clock.trials == 2
 
