@@ -3,17 +3,20 @@
 The sampler never sees them: what is promoted without having been good would mislead it.
 """
 
+import time
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import optuna
 from optuna.study import Study
 
+from schedsearch.errors import RunError
 from schedsearch.search.events import OnEvent
 from schedsearch.search.plan import Plan
 from schedsearch.search.study import search
 from schedsearch.seeds import derive_seed
 from schedsearch.storage.checks import CHECKS, checks_name
+from schedsearch.storage.owners import abandoned
 from schedsearch.storage.records import PREFIX
 from schedsearch.training import Engine
 
@@ -55,6 +58,29 @@ def train_checks(
         search(book, _plan_of_checks(plan, count), engine, lock, on_event)
 
 
+def wait_for_checks(study: Study, plan: Plan) -> bool:
+    """Wait while other processes train checks; say whether all of them are over.
+
+    Raises:
+        RunError: the run was deleted meanwhile.
+    """
+    try:
+        book = open_checks(study)
+        while True:
+            trials = book.get_trials(deepcopy=False)
+            if sum(t.state in _OVER for t in trials) >= checks_wanted(plan):
+                return True
+            running = [t for t in trials if t.state == optuna.trial.TrialState.RUNNING]
+            if all(map(abandoned, running)):
+                return False
+            time.sleep(_LOOK_SECONDS)
+    except KeyError as error:
+        if "Record does not exist" not in str(error):  # Optuna's words
+            raise
+        raise RunError(f"the run {study.study_name!r} was deleted meanwhile") from error
+
+
+_LOOK_SECONDS = 0.5
 _OVER = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
 
 

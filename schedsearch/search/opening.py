@@ -15,7 +15,7 @@ from schedsearch.search.pruners import make_pruner
 from schedsearch.search.samplers import make_sampler
 from schedsearch.storage.place import Place
 from schedsearch.storage.provenance import provenance
-from schedsearch.storage.records import PREFIX
+from schedsearch.storage.records import PREFIX, RANGE_TEST
 
 
 def open_study(storage: RDBStorage, place: Place, plan: Plan) -> Study:
@@ -57,6 +57,8 @@ def _describe(storage: RDBStorage, study: Study, place: Place, plan: Plan) -> No
     write("fingerprint", plan.space.fingerprint())
     write("seeds", {"study": plan.config.seed, "training": plan.seed})
     write("run", place.name)
+    if plan.range_test is not None:
+        write(RANGE_TEST, plan.range_test.to_dict())
     write("identity", plan.identity())  # last: who loads the study waits for it
 
 
@@ -75,7 +77,10 @@ def _compare(storage: RDBStorage, study: Study, place: Place, plan: Plan) -> Non
             )
         _describe(storage, study, place, plan)  # whoever created it died before it came to this
         return
-    was, now = attrs[f"{PREFIX}identity"], json.loads(json.dumps(plan.identity()))
+    was = attrs[f"{PREFIX}identity"]
+    if plan.config.space.base_lr == "auto":  # whoever created the run has decided
+        plan = plan.with_base_lr(was["space.base_lr"])
+    now = json.loads(json.dumps(plan.identity()))
     changes = [
         f"{key}: {was.get(key)!r} -> {now.get(key)!r}"
         for key in sorted(was.keys() | now.keys())

@@ -14,6 +14,7 @@ from schedsearch.analysis.figures import (
     fidelity,
     importance,
     losses,
+    range_test,
     rates,
     target,
     winner,
@@ -96,6 +97,14 @@ FIGURES: tuple[Figure, ...] = (
         "rising line, the safer it is to stop the others there.",
         fidelity.table,
         fidelity.draw,
+    ),
+    Figure(
+        "range_test",
+        "Training losses while the rate rises exponentially, a step each: thin lines a seed, the "
+        "thick one their mean, smoothed. The range searched goes from a tenth of the rate at which "
+        "it falls fastest to ten times that.",
+        range_test.table,
+        range_test.draw,
     ),
     Figure(
         "base_lr",
