@@ -102,7 +102,7 @@ class Search(_Table):
 
 
 FidelityKind = Literal["full", "squeeze", "truncate", "auto"]
-LEAST_CHECKS = 8  # of which kind = "auto" makes its choice
+LEAST_CHECKS, PILOT = 8, 16  # schedules by which kind = "auto" chooses: at least, by default
 
 
 class Fidelity(_Table):
@@ -117,9 +117,11 @@ class Fidelity(_Table):
     """One in so many goes on to the next rung."""
     min_steps: Count = 100
     """A shorter rung says too little: it is left out."""
-    checks: Annotated[int, Field(ge=0, le=1000)] = 8
+    checks: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default_factory=lambda known: PILOT if known.get("kind") == "auto" else 8
+    )
     """Random schedules trained at every rung, to see how well the rungs rank; 0: none. With kind =
-    "auto" they are the pilot that decides."""
+    "auto" they are the pilot (default: 16)."""
 
     @field_validator("rungs", mode="before")
     @classmethod

@@ -166,6 +166,12 @@ def choose_kind(
     higher rank correlation among the better half, as the mean over the rungs; "squeeze" where that
     is equal. Where none can be chosen it is "full".
 
+    How often that is right: on Fashion-MNIST (mlp, 900 steps, rungs at 100 and 300), where among
+    the better half of 96 schedules squeezed rungs correlate with .69 and .86 and cuts with -.1,
+    pilots of 8, 16 and 24 of them choose "squeeze" in 42, 82 and 93 %, "truncate" in 9, 15 and 5 %,
+    and "full" in the rest. On digits (600 steps, a rung at 200: .38 and .17) these are 51, 69 and
+    61 %, and 25, 29 and 39 %.
+
     Args:
         squeezed: how well each rung ranks when it trains the schedule of its own horizon.
         truncated: how well it ranks when it cuts the full run.

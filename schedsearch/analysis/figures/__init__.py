@@ -100,9 +100,9 @@ FIGURES: tuple[Figure, ...] = (
     ),
     Figure(
         "range_test",
-        "Training losses while the rate rises exponentially, a step each: thin lines a seed, the "
-        "thick one their mean, smoothed. The range searched goes from a tenth of the rate at which "
-        "it falls fastest to ten times that.",
+        "The training loss of each step while the rate rises exponentially, on a few seeds, and "
+        "their mean, smoothed. From the rates where that falls fastest and where it is lowest "
+        "follow the two decades that are searched.",
         range_test.table,
         range_test.draw,
     ),

@@ -10,21 +10,26 @@ from schedsearch.analysis.snapshot import Snapshot
 from schedsearch.storage.records import RANGE_TEST
 from schedsearch.training.range_test import RangeTest
 
-COLUMNS = ("line", "step", "lr", "loss", "low", "centre", "high")
-SMOOTHED = "mean, smoothed"
+COLUMNS = ("line", "step", "lr", "loss", "what", "low", "high")
+SMOOTHED = "mean of the seeds, smoothed"
 _ABOVE = 2.0  # times the first loss: what is higher has diverged, and would hide the rest
 
 
 def table(run: Snapshot) -> pd.DataFrame:
-    """Return a row a step, COLUMNS: of each seed, and of their mean, smoothed; no infinite loss."""
+    """Return a row a step, COLUMNS: of each seed, and of their mean, smoothed; no infinite loss.
+
+    `what` names the two steps from which the range follows, from `low` to `high`.
+    """
     stored = run.attributes.get(RANGE_TEST)
     if stored is None:
         return pd.DataFrame([], columns=list(COLUMNS))
     test = RangeTest.from_dict(stored)
     low, high = test.chosen
     lines = {f"seed {i}": losses for i, losses in enumerate(test.losses, start=1)}
+    marked = {(SMOOTHED, test.steepest_at + 1): "falls fastest"}
+    marked |= {(SMOOTHED, test.lowest_at + 1): "lowest"}
     rows = [
-        (line, step, lr, loss, low, test.rates[test.steepest_at], high)
+        (line, step, lr, loss, marked.get((line, step), ""), low, high)
         for line, losses in (lines | {SMOOTHED: test.smoothed}).items()
         for step, (lr, loss) in enumerate(zip(test.rates, losses, strict=True), start=1)
         if math.isfinite(loss)
@@ -33,17 +38,30 @@ def table(run: Snapshot) -> pd.DataFrame:
 
 
 def draw(steps: pd.DataFrame) -> Chart:
-    """Draw a line a seed and their smoothed mean, as far as it has not diverged."""
+    """Draw the seeds' losses as points and their smoothed mean as a line, until they diverge."""
     seen = steps[steps["loss"] <= _ABOVE * float(steps["loss"].iloc[0])]
-    lines = tuple(
-        Series(str(line), "line", tuple(rows["lr"]), tuple(rows["loss"]), str(line), None)
-        for line, rows in seen.groupby("line", sort=False)
+    mean = seen[seen["line"] == SMOOTHED]
+    marked, seeds = mean[mean["what"] != ""], seen[seen["line"] != SMOOTHED]
+    series = (
+        Series(
+            "a step of a seed", "points", tuple(seeds["lr"]), tuple(seeds["loss"]), mark="pruned"
+        ),
+        Series(SMOOTHED, "line", tuple(mean["lr"]), tuple(mean["loss"]), SMOOTHED),
+        Series(
+            " and ".join(marked["what"]),
+            "points",
+            tuple(marked["lr"]),
+            tuple(marked["loss"]),
+            tuple(f"{row.what}: {row.lr:.3g}" for row in marked.itertuples()),
+        ),
     )
-    row = steps.iloc[0]
-    guides = tuple(
-        Guide(float(row[name]), text)
-        for name, text in (("low", "lowest"), ("centre", "steepest"), ("high", "highest"))
+    low, high = float(steps["low"].iloc[0]), float(steps["high"].iloc[0])
+    first, last = (round(math.log10(rate)) for rate in (steps["lr"].min(), steps["lr"].max()))
+    ticks = tuple((10.0**n, f"1e{n}" if n else "1") for n in range(first, last + 1))
+    panel = Panel(
+        Axis("learning rate", log=True, ticks=ticks),
+        loss_axis(seen["loss"], "training loss"),
+        series,
+        (Guide(low, f"from {low:g}"), Guide(high, f"to {high:g}")),
     )
-    y = loss_axis(seen["loss"], "training loss")
-    panel = Panel(Axis("learning rate", log=True), y, lines, guides)
-    return Chart("Range test: which learning rates can train this at all", (panel,))
+    return Chart("Range test: the loss while the rate rises", (panel,))
