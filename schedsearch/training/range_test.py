@@ -23,6 +23,7 @@ LOWEST, HIGHEST = 1e-6, 10.0
 STEPS, SEEDS = 150, 3
 _SMOOTHING = 0.9  # an exponential moving average, its start corrected
 _DIVERGED = 1.2  # times the loss at the start: the rate has become too high
+_FELL = 0.95  # times the loss at the start: less of a fall may be noise
 _START = 20  # steps at the lowest rates, which change next to nothing
 
 
@@ -70,10 +71,14 @@ class RangeTest:
     @cached_property
     def lowest_at(self) -> int:
         """The step, from 0, of the lowest smoothed loss before it diverges."""
-        smooth = self.smoothed
-        limit = _DIVERGED * sum(smooth[:_START]) / len(smooth[:_START])
+        smooth, limit = self.smoothed, _DIVERGED * self._start
         end = next((i for i, loss in enumerate(smooth) if not loss <= limit), len(smooth))
         return min(range(end), key=smooth.__getitem__, default=0)
+
+    @property
+    def _start(self) -> float:
+        first = self.smoothed[:_START]
+        return sum(first) / len(first)
 
     @cached_property
     def steepest_at(self) -> int:
@@ -83,15 +88,13 @@ class RangeTest:
             ConfigError: it doesn't fall.
         """
         smooth, end = self.smoothed, self.lowest_at
-        slopes = {i: smooth[i + 1] - smooth[i - 1] for i in range(1, end)}
-        steepest = min(slopes, key=slopes.__getitem__, default=0)
-        if not slopes or slopes[steepest] >= 0:
+        if end < 2 or smooth[end] > _FELL * self._start:
             low, high = self.rates[0], self.rates[-1]
             raise ConfigError(
                 f"space.base_lr = 'auto': the training loss fell at no rate from {low:g} to "
                 f"{high:g}: give the range, base_lr = [low, high]"
             )
-        return steepest
+        return min(range(1, end), key=lambda i: smooth[i + 1] - smooth[i - 1])
 
     @property
     def centre(self) -> float:
