@@ -52,6 +52,8 @@ def _describe(storage: RDBStorage, study: Study, place: Place, plan: Plan) -> No
     def write(key: str, value: Any) -> None:
         storage.set_study_system_attr(study._study_id, f"{PREFIX}{key}", value)
 
+    if plan.config.space.base_lr == "auto" and plan.range_test is None:
+        raise ValueError("the range of base rates must be settled before the run is made")
     write("config", plan.config.model_dump(mode="json"))
     write("provenance", provenance(plan.task.device))
     write("fingerprint", plan.space.fingerprint())

@@ -43,7 +43,7 @@ def rung(low: float, better: float) -> Agreement:
 
 NOTHING = math.nan
 # fmt: off
-CHOICES = (
+CHOICES: tuple[tuple[list[tuple[float, float]], list[tuple[float, float]], str], ...] = (
     # squeezed rungs: (low over all, better half) each; cut rungs; what is chosen
     ([(0.2, 0.8), (0.5, 0.9)], [(0.2, 0.1), (0.3, 0.3)], "squeeze"),
     ([(0.2, 0.1), (0.5, 0.2)], [(0.2, 0.8), (0.3, 0.9)], "truncate"),

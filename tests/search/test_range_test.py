@@ -44,7 +44,7 @@ def losses_by_hand(optimizer: str, seed: int) -> tuple[list[float], list[float]]
         optim.zero_grad()
         outputs = model(task.train.inputs[rows])
         loss = torch.nn.functional.cross_entropy(outputs, task.train.targets[rows])
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optim.step()
         losses.append(loss.item())
     return rates, losses
