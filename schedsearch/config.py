@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from schedsearch.errors import ConfigError, unknown
 
@@ -53,8 +61,8 @@ class Training(_Table):
 class SpaceTable(_Table):
     """[space]: what all families share."""
 
-    base_lr: Range = (0.003, 0.3)
-    """The peak rates searched, on a logarithmic scale."""
+    base_lr: Range | Literal["auto"] = (0.003, 0.3)
+    """The peak rates searched, on a logarithmic scale; "auto": two decades by a range test."""
     warmup: Literal["none", "optional", "always"] = "optional"
     """A linear warm-up in front of families that don't rise by themselves."""
     warmup_frac: Range = (0.02, 0.1)
@@ -62,7 +70,14 @@ class SpaceTable(_Table):
     warmup_start_factor: Annotated[float, Field(gt=0, le=1)] = 0.01
     """Its first rate, as a fraction of the body's first."""
 
-    @field_validator("base_lr", "warmup_frac", mode="before")
+    @field_validator("base_lr", mode="wrap")
+    @classmethod
+    def _range_or_auto(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        if isinstance(value, str) and value != "auto":
+            raise ValueError("it is [low, high], one number, or 'auto'")
+        return value if value == "auto" else check(cls._tuple(value))
+
+    @field_validator("warmup_frac", mode="before")
     @classmethod
     def _tuple(cls, value: Any) -> Any:
         """TOML knows arrays, and whole numbers; a single number fixes the parameter."""
@@ -89,22 +104,27 @@ class Search(_Table):
     """The most finished trials that TPE learns from: the best, and some of the rest; 0: all."""
 
 
-FidelityKind = Literal["full", "squeeze", "truncate"]
+FidelityKind = Literal["full", "squeeze", "truncate", "auto"]
+LEAST_CHECKS, PILOT = 8, 16  # schedules by which kind = "auto" chooses: at least, by default
 
 
 class Fidelity(_Table):
     """[fidelity]: at which horizons a schedule is tried before the full one."""
 
     kind: FidelityKind = "full"
-    """"squeeze": the schedule of a shorter horizon; "truncate": the first steps of the full one."""
+    """"squeeze": the schedule of a shorter horizon; "truncate": the first steps of the full one;
+    "auto": whichever ranks better in a pilot, or neither."""
     rungs: int | tuple[int, ...] = 3
     """How many horizons, each eta times the one before; or a list of them, in steps."""
     eta: Annotated[int, Field(ge=2)] = 3
     """One in so many goes on to the next rung."""
     min_steps: Count = 100
     """A shorter rung says too little: it is left out."""
-    checks: Annotated[int, Field(ge=0, le=1000)] = 8
-    """Random schedules trained at every rung, to see how well the rungs rank; 0: none."""
+    checks: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default_factory=lambda known: PILOT if known.get("kind") == "auto" else 8
+    )
+    """Random schedules trained at every rung, to see how well the rungs rank; 0: none. With kind =
+    "auto" they are the pilot (default: 16)."""
 
     @field_validator("rungs", mode="before")
     @classmethod
@@ -114,6 +134,13 @@ class Fidelity(_Table):
         if not each or any(type(n) is not int or n < 1 for n in each):
             raise ValueError("it is a number of rungs, or a list of horizons in steps")
         return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("checks")
+    @classmethod
+    def _pilot(cls, value: int, known: ValidationInfo) -> int:
+        if known.data.get("kind") == "auto" and value < LEAST_CHECKS:
+            raise ValueError(f"kind = 'auto' needs at least {LEAST_CHECKS} to choose by")
+        return value
 
 
 class Confirmation(_Table):
@@ -222,9 +249,12 @@ def parse_config(data: dict[str, Any], where: str = "config") -> StudyConfig:
         raise ConfigError(f"{where}: {_worded(error)}") from error
 
 
+_UNION_PARTS = ("str", "tuple[str, ...]", "tuple[float, float]")  # no keys of a study file
+
+
 def _worded(error: ValidationError) -> str:
     first = error.errors()[0]
-    path = [_plain(part) for part in first["loc"] if part not in ("str", "tuple[str, ...]")]
+    path = [_plain(part) for part in first["loc"] if part not in _UNION_PARTS]
     if first["type"] == "extra_forbidden":
         *table, key = path
         return unknown("key", key, _keys(table), prefix="".join(f"{t}." for t in table))

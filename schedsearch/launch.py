@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,13 @@ from schedsearch.schedules import Schedule
 from schedsearch.search.asking import FINISHED
 from schedsearch.search.clock import Clock
 from schedsearch.search.events import Chosen, Event, Note, OnEvent
-from schedsearch.search.fidelity_check import check_steps, train_checks
+from schedsearch.search.fidelity_check import check_steps
 from schedsearch.search.opening import open_study
 from schedsearch.search.plan import Plan, make_plan
 from schedsearch.search.references import ALL, RATES
 from schedsearch.search.shares import steps_of_search, trials_at_once
 from schedsearch.search.study import search
+from schedsearch.settle import rows, settle_base_lr, settle_rungs
 from schedsearch.storage.checks import checks_name
 from schedsearch.storage.connect import absolute, open_storage
 from schedsearch.storage.place import (
@@ -96,11 +96,13 @@ def run_study(
     with lock:  # two processes at once can't create the same tables
         database = open_storage(place.url)
         place = as_named_inside(place, database)
+        plan = settle_base_lr(database, place.name, plan, on_event)
         study = open_study(database, place, plan)
+        plan = settle_base_lr(database, place.name, plan)  # another machine may have been first
     run = Run(place, database)
     engine = _engine(plan, run, study, on_event)
     with threads(engine.threads), _terminated_as_interrupted():
-        train_checks(study, plan, engine, lock, on_event)
+        plan = settle_rungs(run, study, plan, engine, lock, on_event)
         clock = search(study, plan, engine, lock, on_event)
         _store_agreements(run)
         test = Conclusion(
@@ -153,6 +155,7 @@ def confirm_run(
     folder = run.place.folder or Path(runs_dir) / run.name
     make_folder(folder)
     lock = FileLock(folder / LOCK)
+    plan = settle_base_lr(run.storage, run.name, plan)
     study = load_study(study_name=run.name, storage=run.storage)
     if not len(run.trials()):
         raise RunError(f"the run {run.name!r} has no finished trial to confirm")
@@ -223,9 +226,8 @@ def _store_agreements(run: Run) -> None:
     """Store, with the schedules that check the rungs, what they say of them."""
     study_id = study_ids(run.storage, run.name).get(checks_name(run.name))
     if study_id is not None:
-        found = [each.row() for each in run.agreements()]
-        rows = [{k: None if isnan(v) else v for k, v in row.items()} for row in found]
-        run.storage.set_study_system_attr(study_id, f"{PREFIX}agreements", rows)
+        found = rows(run.agreements())
+        run.storage.set_study_system_attr(study_id, f"{PREFIX}agreements", found)
 
 
 @dataclass(frozen=True)

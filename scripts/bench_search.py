@@ -53,7 +53,9 @@ def show_replay(table: Table) -> dict[str, Any]:
 def show_live(table: Table, seeds: int) -> dict[str, Any]:
     """Print regrets of live searches."""
     curves = tables.live_curves(table, seeds, LIVE_BUDGETS)
-    print(f"\n{table.setup.name}: mean regret on fresh seeds by compute, {seeds} study seeds, live\n")
+    print(
+        f"\n{table.setup.name}: mean regret on fresh seeds by compute, {seeds} study seeds, live\n"
+    )
     print(tables.markdown(("search", *(f"{b:g}" for b in LIVE_BUDGETS)), curves.rows()))
     said = curves.sentences()
     print("\n" + "\n".join(said))
@@ -74,7 +76,9 @@ def show_claims(every: Sequence[Table]) -> dict[str, Any]:
     rows = claims.rows({table.setup.name: table.noise for table in every})
     print(f"\nWinners named in {claims.SIMULATIONS} simulated confirmations ", end="")
     print(f"({claims.SCHEDULES} schedules, {claims.SEEDS} seeds)\n")
-    print(tables.markdown(("noise of", "seed noise", "all equal", "ahead by twice the noise"), rows))
+    print(
+        tables.markdown(("noise of", "seed noise", "all equal", "ahead by twice the noise"), rows)
+    )
     return {"claims": rows}
 
 

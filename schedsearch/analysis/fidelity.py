@@ -3,14 +3,14 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from optuna.trial import FrozenTrial
 
 from schedsearch.statistics import Estimate, rank_correlation
 from schedsearch.storage.best import Objective
-from schedsearch.storage.records import read_result
+from schedsearch.storage.records import read_columns, read_result
 
 FIDELITY_COLUMNS: dict[str, str] = {
     "horizon": "int64",
@@ -85,6 +85,8 @@ def agreements(
     promoted: Iterable[FrozenTrial],
     horizons: Sequence[int],
     objective: Objective,
+    *,
+    cut: bool = False,
 ) -> list[Agreement]:
     """Estimate how well each rung below the full horizon ranks schedules for it.
 
@@ -96,10 +98,14 @@ def agreements(
         promoted: trials of the search; those that came to the full horizon count.
         horizons: the rungs, the full horizon last.
         objective: which value ranks.
+        cut: whether the checks are those of a pilot, and judged by what they were in the midst of
+            their full run, where a rung would cut it.
     """
     full = horizons[-1]
     worst = math.inf if objective == "val_loss" else -math.inf
-    every = [_values(trial, full, worst, objective) for trial in (*checks, *promoted)]
+    of_checks = _cut_values if cut else _values
+    every = [of_checks(trial, full, worst, objective) for trial in checks]
+    every += [_values(trial, full, worst, objective) for trial in promoted]
     diverged = sum(full not in values for values in every[: len(checks)])
     return [_agreement(h, full, every, diverged, objective) for h in horizons[:-1]]
 
@@ -133,6 +139,75 @@ def _values(trial: FrozenTrial, full: int, worst: float, objective: Objective) -
     if result.get("diverged") and result.get("horizon") == full:
         values[full] = worst
     return values
+
+
+def _cut_values(
+    trial: FrozenTrial, full: int, worst: float, objective: Objective
+) -> dict[int, float]:
+    """Give what a trial of a pilot was at each evaluation of its full run."""
+    result = read_result(trial)
+    if result.get("horizon") != full:  # it diverged at a squeezed rung
+        return {}
+    columns = read_columns(trial)
+    values = dict(zip(columns["step"], columns[objective], strict=True))
+    if result["diverged"]:
+        values.popitem()  # there, it diverged
+        values[full] = worst
+    return values
+
+
+def choose_kind(
+    squeezed: Sequence[Agreement], truncated: Sequence[Agreement]
+) -> Literal["squeeze", "truncate", "full"]:
+    """Choose the kind of rungs by a pilot.
+
+    A kind can be chosen when each of its rungs is shown to rank: the lower end of the interval of
+    the rank correlation over all schedules is above 0. Of two that can, it is the one with the
+    higher rank correlation among the better half, as the mean over the rungs; "squeeze" where that
+    is equal. Where none can be chosen it is "full".
+
+    How often that is right: on Fashion-MNIST (mlp, 900 steps, rungs at 100 and 300), where among
+    the better half of 96 schedules squeezed rungs correlate with .69 and .86 and cuts with -.1,
+    pilots of 8, 16 and 24 of them choose "squeeze" in 42, 82 and 93 %, "truncate" in 9, 15 and 5 %,
+    and "full" in the rest. On digits (600 steps, a rung at 200: .38 and .17) these are 51, 69 and
+    61 %, and 25, 29 and 39 %.
+
+    Args:
+        squeezed: how well each rung ranks when it trains the schedule of its own horizon.
+        truncated: how well it ranks when it cuts the full run.
+    """
+    squeeze, truncate = _rank(squeezed), _rank(truncated)
+    if squeeze is None and truncate is None:
+        return "full"
+    if truncate is None or (squeeze is not None and squeeze >= truncate):
+        return "squeeze"
+    return "truncate"
+
+
+def _rank(rungs: Sequence[Agreement]) -> float | None:
+    """Give the mean correlation among the better half; None where a rung isn't shown to rank."""
+    if not rungs or not all(rung.every.low > 0 for rung in rungs):
+        return None
+    return sum(rung.better.value for rung in rungs) / len(rungs)
+
+
+def choice_in_words(
+    chosen: str, squeezed: Sequence[Agreement], truncated: Sequence[Agreement]
+) -> str:
+    """Say in a line what was chosen by a pilot, and what it found."""
+    found = []
+    for kind, rungs in (("squeeze", squeezed), ("truncate", truncated)):
+        rank = _rank(rungs)
+        weak = [str(rung.horizon) for rung in rungs if not rung.every.low > 0]
+        shown = (
+            f"not shown to rank at {' and '.join(weak)} steps" if rank is None else f"{rank:.2f}"
+        )
+        found.append(f"{kind} {shown}")
+    count = squeezed[0].every.count + squeezed[0].diverged if squeezed else 0
+    return (
+        f"fidelity: {chosen}, by a pilot of {count} schedules (rank correlation of the rungs with "
+        f"the full horizon in the better half: {', '.join(found)})"
+    )
 
 
 def fidelity_frame(found: Sequence[Agreement]) -> pd.DataFrame:

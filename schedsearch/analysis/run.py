@@ -1,6 +1,6 @@
 """Run: what one study file produced, read back from wherever it is stored."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from schedsearch.analysis.confirmation import Confirmation, conclude_from, empty_frame
 from schedsearch.analysis.convergence import Convergence, convergence_of
+from schedsearch.analysis.edges import edge_advice, searched_rates
 from schedsearch.analysis.fidelity import Agreement, agreements, fidelity_frame
 from schedsearch.analysis.frames import curves_frame, rungs_frame, trials_frame
 from schedsearch.analysis.leaderboard import leaderboard
@@ -35,7 +36,7 @@ from schedsearch.storage.place import (
     study_ids,
     study_of_family,
 )
-from schedsearch.storage.records import PREFIX, Result, read_result, read_schedule
+from schedsearch.storage.records import FIDELITY, PREFIX, Result, read_result, read_schedule
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,16 @@ class Run:
 
     def horizons(self) -> tuple[int, ...]:
         """Return the horizons at which a trial is tried, the full one last."""
-        identity = self.attributes.get("identity", {})
-        one = self.config.training.total_steps
-        return tuple(identity.get("fidelity.horizons", (one,)))
+        attributes, one = self.attributes, self.config.training.total_steps
+        if self.chosen_fidelity == "full":
+            return (one,)
+        return tuple(attributes.get("identity", {}).get("fidelity.horizons", (one,)))
+
+    @property
+    def chosen_fidelity(self) -> str | None:
+        """The kind of rungs that a pilot chose; None where the study file says it, or not yet."""
+        kind: str | None = self.attributes.get(FIDELITY, {}).get("kind")
+        return kind
 
     def checks(self) -> pd.DataFrame:
         """Return a row a schedule that checks the rungs; see `frames.TRIAL_COLUMNS`."""
@@ -125,12 +133,23 @@ class Run:
 
     def agreements(self) -> list[Agreement]:
         """Estimate how well each rung ranks schedules for the full horizon; none without rungs."""
-        objective = self.config.search.objective
-        return agreements(self._checks(), self._all(), self.horizons(), objective)
+        objective, cut = self.config.search.objective, self.chosen_fidelity == "truncate"
+        return agreements(self._checks(), self._all(), self.horizons(), objective, cut=cut)
 
     def fidelity(self) -> pd.DataFrame:
         """Return a row a rung below the full horizon; see `fidelity.FIDELITY_COLUMNS`."""
         return fidelity_frame(self.agreements())
+
+    def pilot(self, horizons: Sequence[int]) -> tuple[list[Agreement], list[Agreement]]:
+        """Estimate how well rungs rank that are squeezed, and that cut the full run, by checks."""
+        checks, objective = self._checks(), self.config.search.objective
+        squeezed = agreements(checks, (), horizons, objective)
+        return squeezed, agreements(checks, (), horizons, objective, cut=True)
+
+    def edge_advice(self) -> str | None:
+        """Name the families whose best base rate lies at an edge of the searched range, if any."""
+        searched = searched_rates(self.attributes, self.config)
+        return edge_advice(self.leaderboard(), self.confirmed_now, searched)
 
     def leaderboard(self) -> pd.DataFrame:
         """Return the best trial of each family, best first; see `leaderboard`."""

@@ -17,9 +17,19 @@ def describe_rungs(plan: "Plan") -> str:
     if rungs.kind == "full":
         return "; ".join(("full: every trial is trained at the full horizon", *plan.notes))
     steps = ", ".join(map(str, rungs.horizons))
+    if rungs.kind == "auto":
+        pilot = f"a pilot of {checks} random schedules, at {steps} steps, chooses squeeze, truncate"
+        return "; ".join((f"auto: {pilot} or full", *plan.notes))
     parts = [f"{rungs.kind}: rungs at {steps} steps, one in {rungs.eta} goes on"]
     parts += [f"{checks} random schedules check them"] * bool(checks)
     return "; ".join((*parts, *plan.notes))
+
+
+def print_edge(run: "Run") -> None:
+    """Print which families did best at an edge of the searched base rates, if any did."""
+    advice = run.edge_advice()
+    if advice is not None:
+        typer.echo(advice)
 
 
 def print_fidelity(run: "Run") -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from schedsearch.cli.fidelity import print_edge
 from schedsearch.cli.options import RUNS_DIR, RunArgument, RunsDir, Storage, opened
 
 
@@ -77,6 +78,7 @@ def status(run: RunArgument, runs_dir: RunsDir = RUNS_DIR, storage: Storage = No
     """
     from schedsearch.outputs.tables import render
     from schedsearch.storage.connect import masked
+    from schedsearch.storage.records import FIDELITY
 
     it = opened(run, runs_dir, storage)
     config, attributes, trials = it.config, it.attributes, it.trials()
@@ -96,8 +98,11 @@ def status(run: RunArgument, runs_dir: RunsDir = RUNS_DIR, storage: Storage = No
     stale = "no, not since the last trials" if it.confirmed else "no"
     typer.echo(f"confirmed {confirmed.sentence() if confirmed else stale}")
     typer.echo(f"space     {attributes['fingerprint']}, seed {config.seed}")
+    for text in filter(None, [attributes.get(FIDELITY, {}).get("text")]):
+        typer.echo(f"fidelity  {text.removeprefix('fidelity: ')}")
     typer.echo("")
     typer.echo(render(it.leaderboard()))
+    print_edge(it)
 
 
 def trials(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schedsearch.cli.fidelity import describe_rungs, print_fidelity
+from schedsearch.cli.fidelity import describe_rungs, print_edge, print_fidelity
 from schedsearch.cli.options import RUNS_DIR, RunsDir, Storage
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def run(
     from schedsearch.config import load_config, parse_config
     from schedsearch.launch import run_study
     from schedsearch.outputs.progress import make_display
-    from schedsearch.search.plan import make_plan
+    from schedsearch.settle import preview
 
     data = load_config(study).model_dump()
     given = {"trials": trials, "name": name, "mode": mode and mode.value}
@@ -80,7 +80,7 @@ def run(
     data["training"] |= {key: value for key, value in speed.items() if value is not None}
     config = parse_config(data, str(study))
     if dry_run:
-        _print_plan(make_plan(config, device), runs_dir, storage)
+        _print_plan(preview(config, runs_dir, storage, device), runs_dir, storage)
         return
     console = Console(file=sys.stdout, soft_wrap=True)
     display = make_display(console, quiet=quiet)
@@ -119,7 +119,7 @@ def _print_plan(plan: "Plan", runs_dir: Path, storage: str | None) -> None:
         "optimizer": f"{plan.optimizer.name} {dict(plan.optimizer.args)}",
         "mode": _describe_mode(plan),
         "families": f"{len(plan.space.families)}: {families}",
-        "base_lr": f"{plan.space.base_lr.describe()}; warm-up {warm}",
+        "base_lr": f"{_rates(plan)}; warm-up {warm}",
         "trials": f"{it.trials} of {plan.total_steps} steps, each {len(plan.eval_steps)} "
         f"evaluations: {it.steps:,} steps",
         "confirms": f"{it.confirming} runs more: {plan.finalists} finalists and 2 references on "
@@ -144,6 +144,13 @@ def _describe_mode(plan: "Plan") -> str:
     return f"rank: {' or '.join(map(str, counts))} trials of each family, a study for each"
 
 
+def _rates(plan: "Plan") -> str:
+    if plan.range_test is not None:
+        return plan.range_test.sentence().removeprefix("base_lr = ")
+    as_made = ", as the run was made" * (plan.config.space.base_lr == "auto")
+    return f"{plan.space.base_lr.describe()}{as_made}"
+
+
 def _print_outcome(outcome: "Outcome") -> None:
     from schedsearch.cli.confirm import print_confirmation
     from schedsearch.outputs.tables import render, short_params
@@ -154,6 +161,7 @@ def _print_outcome(outcome: "Outcome") -> None:
     title = "Families ranked by the best trial of each" if ranks else "Best trial of each family"
     typer.echo(f"\n{title} ({run.name}):")
     typer.echo(render(run.leaderboard()))
+    print_edge(run)
     print_fidelity(run)
     if not outcome.test:
         typer.echo("\nOther processes still train; the one that ends last writes best.json")

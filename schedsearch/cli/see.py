@@ -20,6 +20,7 @@ class Kind(StrEnum):
     target = "target"
     compute = "compute"
     fidelity = "fidelity"
+    range_test = "range_test"
     base_lr = "base_lr"
     importance = "importance"
     budget = "budget"

@@ -6,7 +6,8 @@ from typing import Any
 
 from schedsearch.analysis import Confirmation
 from schedsearch.analysis.compute import compute_of
-from schedsearch.analysis.figures.scales import near_an_edge
+from schedsearch.analysis.edges import edge_advice, searched_rates
+from schedsearch.analysis.leaderboard import leaderboard
 from schedsearch.analysis.snapshot import Snapshot
 from schedsearch.analysis.wording import schedule_in_words
 from schedsearch.schedules import Schedule
@@ -56,7 +57,7 @@ def _confirmed(run: Snapshot, confirmed: Confirmation) -> Answer:
             )
     if winner.test_accuracy is not None:
         said.append(_tested(winner.test_accuracy))
-    said += [*_edge(run, schedule.base_lr), _stands_on(run)]
+    said += [*_edge(run), _stands_on(run)]
     warm = schedule.warmup.frac if schedule.warmup else 0.0
     params = json.dumps(schedule.to_dict()["params"])
     headline = schedule_in_words(schedule.family, schedule.base_lr, warm, params)
@@ -77,7 +78,7 @@ def _searched(run: Snapshot, best: list[Any]) -> Answer:
     test = run.attributes.get("test") or {}
     if schedule is not None and test.get("schedule") == schedule.to_dict():
         said += [_tested(a) for a in [test["test_accuracy"]] if a is not None]
-    said += [*_edge(run, top.base_lr), _stands_on(run)]
+    said += [*_edge(run), _stands_on(run)]
     headline = schedule_in_words(top.family, top.base_lr, top.warmup_frac, top.params)
     return Answer(headline, tuple(said), code_for(schedule))
 
@@ -111,15 +112,10 @@ def _compared(row: Any, top: Any, run: Snapshot, what: str = "") -> str:
     return f"Compared with {what}{row.family}: {of} reached {_reached(row)}, {by}."
 
 
-def _edge(run: Snapshot, base_lr: float) -> list[str]:
-    low, high = run.config.space.base_lr
-    edge = near_an_edge(base_lr, low, high)
-    if edge is None:
-        return []
-    return [
-        f"Its base rate, {base_lr:.3g}, lies at the {edge} edge of the searched range "
-        f"({low:g} to {high:g}): a wider range may hold a better one."
-    ]
+def _edge(run: Snapshot) -> list[str]:
+    searched = searched_rates(run.attributes, run.config)
+    advice = edge_advice(leaderboard(run.trials, run.objective), run.confirmed, searched)
+    return [] if advice is None else [f"{advice}."]
 
 
 def _stands_on(run: Snapshot) -> str:

@@ -23,6 +23,7 @@ from schedsearch.outputs.answer import Answer, answer
 from schedsearch.outputs.interactive import panel_figure
 from schedsearch.outputs.tables import cells
 from schedsearch.storage.place import REPORT
+from schedsearch.storage.records import FIDELITY
 
 __all__ = ["REPORT", "export_report", "report"]
 
@@ -158,6 +159,7 @@ def _provenance(run: Snapshot) -> list[tuple[str, str]]:
         "versions": f"Python {made['python']}, {versions}",
         "commit": made["commit"] or "unknown",
         "engine": _engine(run.attributes.get("engine")),
+        "fidelity": run.attributes.get(FIDELITY, {}).get("text", "").removeprefix("fidelity: "),
         "seeds": ", ".join(f"{k} {v}" for k, v in run.attributes["seeds"].items()),
         "search space": run.attributes["fingerprint"],
         "study file": json.dumps(config.model_dump(mode="json"), indent=2, ensure_ascii=False),

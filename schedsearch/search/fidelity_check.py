@@ -3,18 +3,22 @@
 The sampler never sees them: what is promoted without having been good would mislead it.
 """
 
+import time
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-import optuna
 from optuna.study import Study
+from optuna.trial import TrialState
 
+from schedsearch.errors import RunError
+from schedsearch.search.asking import FINISHED
 from schedsearch.search.events import OnEvent
 from schedsearch.search.opening import open_beside
 from schedsearch.search.plan import Plan
 from schedsearch.search.study import search
 from schedsearch.seeds import derive_seed
 from schedsearch.storage.checks import CHECKS, checks_name
+from schedsearch.storage.owners import abandoned
 from schedsearch.training import Engine
 
 
@@ -50,12 +54,38 @@ def train_checks(
     if not count:
         return
     with lock:
-        book = open_beside(study, checks_name(study.study_name))
-    if len(book.get_trials(deepcopy=False, states=_OVER)) < count:
+        book = _book(study)
+    if len(book.get_trials(deepcopy=False, states=FINISHED)) < count:
         search(book, _plan_of_checks(plan, count), engine, lock, on_event)
 
 
-_OVER = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+def wait_for_checks(study: Study, plan: Plan) -> bool:
+    """Wait while other processes train checks; say whether all of them are over.
+
+    Raises:
+        RunError: the run was deleted meanwhile.
+    """
+    try:
+        book = _book(study)
+        while True:
+            trials = book.get_trials(deepcopy=False)
+            if sum(t.state in FINISHED for t in trials) >= checks_wanted(plan):
+                return True
+            running = [t for t in trials if t.state == TrialState.RUNNING]
+            if all(map(abandoned, running)):
+                return False
+            time.sleep(_LOOK_SECONDS)
+    except KeyError as error:
+        if "Record does not exist" not in str(error):  # Optuna's words
+            raise
+        raise RunError(f"the run {study.study_name!r} was deleted meanwhile") from error
+
+
+def _book(study: Study) -> Study:
+    return open_beside(study, checks_name(study.study_name))
+
+
+_LOOK_SECONDS = 0.5
 
 
 def _plan_of_checks(plan: Plan, count: int) -> Plan:

@@ -15,7 +15,7 @@ from schedsearch.search.pruners import make_pruner
 from schedsearch.search.samplers import make_sampler
 from schedsearch.storage.place import Place
 from schedsearch.storage.provenance import provenance
-from schedsearch.storage.records import PREFIX
+from schedsearch.storage.records import PREFIX, RANGE_TEST
 
 
 def open_study(storage: RDBStorage, place: Place, plan: Plan) -> Study:
@@ -81,6 +81,8 @@ def _describe(storage: RDBStorage, study: Study, place: Place, plan: Plan) -> No
     def write(key: str, value: Any) -> None:
         storage.set_study_system_attr(study._study_id, f"{PREFIX}{key}", value)
 
+    if plan.config.space.base_lr == "auto" and plan.range_test is None:
+        raise ValueError("the range of base rates must be settled before the run is made")
     write("config", plan.config.model_dump(mode="json"))
     write("provenance", provenance(plan.task.device))
     write("fingerprint", plan.space.fingerprint())
@@ -89,6 +91,8 @@ def _describe(storage: RDBStorage, study: Study, place: Place, plan: Plan) -> No
     if plan.config.mode == "rank":  # for whoever looks with Optuna's own tools
         text = f"rank: this study has no trials, each family has its own: {place.name}/FAMILY"
         storage.set_study_user_attr(study._study_id, "mode", text)
+    if plan.range_test is not None:
+        write(RANGE_TEST, plan.range_test.to_dict())
     write("identity", plan.identity())  # last: who loads the study waits for it
 
 
@@ -106,6 +110,8 @@ def _compare(storage: RDBStorage, study: Study, place: Place, plan: Plan) -> Non
         return
     unsaid = {"mode": "search"}  # as in runs made before there was a choice
     was = unsaid | attrs[f"{PREFIX}identity"]
+    if plan.config.space.base_lr == "auto":  # whoever created the run has decided
+        plan = plan.with_base_lr(was["space.base_lr"])
     now = unsaid | json.loads(json.dumps(plan.identity()))
     changes = [
         f"{key}: {was.get(key)!r} -> {now.get(key)!r}"

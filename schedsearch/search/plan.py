@@ -1,7 +1,7 @@
 """Plan: a study file with its names resolved and its numbers tried, before all writing."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -23,6 +23,7 @@ from schedsearch.statistics import TESTS, least_seeds
 from schedsearch.tasks import Task, load_task
 from schedsearch.training import OptimizerSpec, pick_device
 from schedsearch.training.precision import in_bf16
+from schedsearch.training.range_test import HIGHEST, LOWEST, RangeTest
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,10 @@ class Plan:
         seed: decides the weights and batches of every trial (common random numbers).
         rungs: the horizons at which a trial is tried.
         notes: what a person should know of it, in a line each.
+        range_test: what the range of base rates follows from, where the study leaves it open.
+
+    Until the base rate of a study with `base_lr = "auto"` is settled, its range is all that a range
+    test tries; and until a pilot has chosen, rungs of the kind "auto" stand for squeezed ones.
     """
 
     config: StudyConfig
@@ -50,6 +55,12 @@ class Plan:
     seed: int
     rungs: Rungs
     notes: tuple[str, ...] = ()
+    range_test: RangeTest | None = None
+
+    def with_base_lr(self, base_lr: tuple[float, float], test: RangeTest | None = None) -> "Plan":
+        """Return the plan with another range of base rates, and the test that it follows from."""
+        rate = self.space.base_lr.narrowed(base_lr, "space.base_lr")
+        return replace(self, space=replace(self.space, base_lr=rate), range_test=test)
 
     @property
     def batch(self) -> int:
@@ -99,7 +110,7 @@ def make_plan(config: StudyConfig, device: str = "auto") -> Plan:
     training, shared = config.training, config.space
     space = make_space(
         config.families,
-        base_lr=shared.base_lr,
+        base_lr=(LOWEST, HIGHEST) if shared.base_lr == "auto" else shared.base_lr,
         warmup=shared.warmup,
         warmup_frac=shared.warmup_frac,
         warmup_start_factor=shared.warmup_start_factor,

@@ -18,7 +18,8 @@ class Rungs:
 
     Args:
         kind: whether a rung trains the schedule of its own horizon, or the first steps of the
-            full one's.
+            full one's. "auto": the former, and the full horizon is looked at where each rung would
+            cut it, so that a choice can be made.
         horizons: the steps of each rung.
         eta: one in so many goes on to the next rung.
     """
@@ -65,14 +66,19 @@ class Rungs:
     def training(self, horizon: int, evals: int) -> tuple[int, tuple[int, ...]]:
         """Give the horizon of the schedule, and the steps after which it is evaluated, on a rung.
 
-        Their number is the same on all rungs, as a schedule that reacts to a metric needs it.
+        Their number is the same on all rungs, as a schedule that reacts to a metric needs it; but
+        for the few more at the full horizon of a pilot.
 
         >>> Rungs("squeeze", (200, 600)).training(200, 4)
         (200, (50, 100, 150, 200))
         >>> Rungs("truncate", (200, 600)).training(200, 4)
         (600, (200, 300, 450, 600))
+        >>> Rungs("auto", (200, 600)).training(600, 4)
+        (600, (150, 200, 300, 450, 600))
         """
         full = self.horizons[-1]
+        if self.kind == "auto" and horizon == full:
+            return full, tuple(sorted({*evaluation_steps(full, evals), *self.horizons}))
         if self.kind != "truncate":
             return horizon, evaluation_steps(horizon, evals)
         steps = evaluation_steps(full, evals)
@@ -192,7 +198,7 @@ def _problem(wish: Fidelity, horizon: int, try_horizon: Callable[[int], None]) -
     if horizon < wish.min_steps:
         return f"fewer than fidelity.min_steps = {wish.min_steps}"
     try:
-        if wish.kind == "squeeze":
+        if wish.kind != "truncate":
             try_horizon(horizon)
     except ScheduleError as error:
         return str(error)

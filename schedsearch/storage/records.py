@@ -14,6 +14,7 @@ from schedsearch.training import Curve
 
 PREFIX = "schedsearch:"
 SCHEDULE = f"{PREFIX}schedule"
+RANGE_TEST, FIDELITY = "range_test", "fidelity"  # a run's, behind the prefix
 _ROWS_PER_PIECE = 300  # 6 numbers of at most 26 characters a row: under 48 kB
 
 Result = Mapping[str, Any]

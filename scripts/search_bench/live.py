@@ -122,9 +122,7 @@ def _search(config: StudyConfig, budget: int) -> list[dict[str, Any]]:
                     raise _Spent
 
         try:
-            run_study(
-                config, runs_dir=folder, device="cpu", report=False, on_event=stop_when_spent
-            )
+            run_study(config, runs_dir=folder, device="cpu", report=False, on_event=stop_when_spent)
         except _Spent:
             pass
         run = open_run(Path(folder) / config.name)
@@ -160,9 +158,7 @@ def truths(setup: Setup, schedules: Sequence[str]) -> dict[str, float]:
     if new:
         say(f"{setup.name}: {len(new)} picks on {FRESH_SEEDS - CONFIRM_SEEDS} fresh seeds")
         steps = len(new) * setup.total_steps * (FRESH_SEEDS - CONFIRM_SEEDS)
-        engine = choose_engine(
-            setup.load(), setup.optimizer, batch=64, steps=steps, thread_count=1
-        )
+        engine = choose_engine(setup.load(), setup.optimizer, batch=64, steps=steps, thread_count=1)
         with threads(engine.threads):
             known |= dict(zip(new, _mean_losses(setup, new, engine).tolist(), strict=True))
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -151,7 +151,7 @@ def rows(found: dict[str, list[Score]], horizon: int) -> list[list[str]]:
         error = taus.std(ddof=1) / np.sqrt(len(taus)) if len(taus) > 1 else np.nan
         steps = np.mean([s.steps for s in every]) / horizon
         named = sum(s.best_named for s in every)
-        table.append([name, f"{steps:.0f}", f"{taus.mean():.2f} ± {error:.2f}", f"{named} of {len(every)}"])
+        table.append(
+            [name, f"{steps:.0f}", f"{taus.mean():.2f} ± {error:.2f}", f"{named} of {len(every)}"]
+        )
     return table
-
-

@@ -142,7 +142,9 @@ def methods(table: Table, rungs: Sequence[int], eta: int) -> list[Method]:
     return [
         Method("random, full runs", full_runs),
         Method("MedianPruner over cut runs", median_pruner),
-        Method(f"halving over cut runs ({named}; eta {eta})", partial(cut_halving, rungs=cuts, eta=eta)),
+        Method(
+            f"halving over cut runs ({named}; eta {eta})", partial(cut_halving, rungs=cuts, eta=eta)
+        ),
         Method(
             f"halving over squeezed runs ({named}; eta {eta})",
             partial(squeezed_halving, rungs=tuple(rungs), eta=eta),

@@ -168,5 +168,8 @@ def live_curves(table: Table, seeds: int, budgets: Sequence[float]) -> LiveCurve
 
     return LiveCurves(
         tuple(budgets),
-        {name: np.array([[regret(t) for t in row] for row in rows]) for name, rows in picks.items()},
+        {
+            name: np.array([[regret(t) for t in row] for row in rows])
+            for name, rows in picks.items()
+        },
     )

@@ -23,7 +23,11 @@ def test_every_figure_is_painted_and_is_one_for_plotly(figure: Any) -> None:
     from plotly.graph_objects import Figure
 
     trials = [*many(60), made_trial(60, "StepLR", rungs=[(200, 0.5)])]
-    table = figure.table(made_run(trials))
+    run = made_run(trials)
+    falling = [2.3] * 80 + [2.3 - i / 20 for i in range(40)] + [1.0 + i for i in range(30)]
+    rates = [1e-6 * 1.114**i for i in range(150)]
+    run.attributes["range_test"] = {"rates": rates, "losses": [falling] * 2, "seconds": 1.0}
+    table = figure.table(run)
     if figure.name == "confirmation":
         assert table.empty
         return

@@ -57,7 +57,7 @@ def test_the_answer_stands_on_top() -> None:
 
 def test_a_base_rate_at_the_edge_is_told() -> None:
     text = " ".join(answer(made_run([made_trial(0, "Constant", base_lr=0.29)])).sentences)
-    assert "lies at the upper edge of the searched range (0.003 to 0.3)" in text
+    assert "lies at the upper edge for Constant (searched: 0.003 to 0.3): widen" in text
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,12 @@ def test_the_code_to_reuse_builds_the_same_schedule(schedule: Schedule) -> None:
         assert made == schedule
 
 
+_OF_OTHERS = ("confirmation", "fidelity", "range_test")  # what this run has not
+
+
 def test_a_page_has_every_section_that_the_run_has_data_for() -> None:
     page = report([made_run(many(80))])
-    assert sections(page) == [f.name for f in FIGURES if f.name not in ("confirmation", "fidelity")]
+    assert sections(page) == [f.name for f in FIGURES if f.name not in _OF_OTHERS]
     panels = embedded(page)["panels"]
     assert {p["id"] for p in panels} == set(re.findall(r'<div class="panel" id="([\w-]+)"', page))
     for panel in panels:

@@ -22,13 +22,14 @@ GROUPS = (
     ("search",),
     ("analysis",),
     ("outputs",),
-    ("conclude",),
+    ("conclude", "settle"),
     ("launch",),
     ("cli", "__main__"),
 )
 LEVEL = {name: level for level, group in enumerate(GROUPS) for name in group}
 OPEN_GROUPS = (0, len(GROUPS) - 1)
-MAY_IMPORT_OPTUNA = {"storage", "search", "analysis", "outputs", "conclude", "launch", "cli"}
+MAY_IMPORT_OPTUNA = {"storage", "search", "analysis", "outputs", "conclude", "settle"}
+MAY_IMPORT_OPTUNA |= {"launch", "cli"}
 
 
 def dotted(path: Path) -> str:

@@ -14,6 +14,7 @@ from schedsearch.analysis.figures import (
     fidelity,
     importance,
     losses,
+    range_test,
     rates,
     target,
     winner,
@@ -96,6 +97,14 @@ FIGURES: tuple[Figure, ...] = (
         "rising line, the safer it is to stop the others there.",
         fidelity.table,
         fidelity.draw,
+    ),
+    Figure(
+        "range_test",
+        "The training loss of each step while the rate rises exponentially, on a few seeds, and "
+        "their mean, smoothed. From the rates where that falls fastest and where it is lowest "
+        "follow the two decades that are searched.",
+        range_test.table,
+        range_test.draw,
     ),
     Figure(
         "base_lr",

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from schedsearch.analysis.edges import searched_rates
 from schedsearch.analysis.figures.chart import Axis, Chart, Guide, Panel
 from schedsearch.analysis.figures.scales import objective_axis
 from schedsearch.analysis.figures.trials import points, shelf, trials_table
@@ -12,7 +13,7 @@ def table(run: Snapshot) -> pd.DataFrame:
     """Return a row a trial: its base_lr, its final value, and the low and high of the range."""
     found = trials_table(run, "base_lr", run.objective)
     found[run.objective] = found[run.objective].where(found["state"] != "diverged")
-    low, high = run.config.space.base_lr
+    low, high = searched_rates(run.attributes, run.config)
     return found.assign(low=low, high=high)
 
 

@@ -50,15 +50,3 @@ def objective_axis(name: str, values: Iterable[float]) -> Axis:
     if name == "val_loss":
         return loss_axis(values, "final validation loss")
     return Axis("final validation accuracy", percent=True)
-
-
-def near_an_edge(value: float, low: float, high: float) -> str | None:
-    """Say whether a value lies in the outer twentieth of a range, on a logarithmic scale.
-
-    >>> near_an_edge(0.29, 0.003, 0.3), near_an_edge(0.1, 0.003, 0.3), near_an_edge(1, 1, 1)
-    ('upper', None, None)
-    """
-    if not 0 < low < high:
-        return None
-    part = math.log(value / low) / math.log(high / low)
-    return "upper" if part > 0.95 else "lower" if part < 0.05 else None

@@ -1,0 +1,67 @@
+"""Range test: the training loss while the rate rises, and the range of rates that follows."""
+
+import math
+
+import pandas as pd
+
+from schedsearch.analysis.figures.chart import Axis, Chart, Guide, Panel, Series
+from schedsearch.analysis.figures.scales import loss_axis
+from schedsearch.analysis.snapshot import Snapshot
+from schedsearch.storage.records import RANGE_TEST
+from schedsearch.training.range_test import RangeTest
+
+COLUMNS = ("line", "step", "lr", "loss", "what", "low", "high")
+SMOOTHED = "mean of the seeds, smoothed"
+_ABOVE = 2.0  # times the first loss: what is higher has diverged, and would hide the rest
+
+
+def table(run: Snapshot) -> pd.DataFrame:
+    """Return a row a step, COLUMNS: of each seed, and of their mean, smoothed; no infinite loss.
+
+    `what` names the two steps from which the range follows, from `low` to `high`.
+    """
+    stored = run.attributes.get(RANGE_TEST)
+    if stored is None:
+        return pd.DataFrame([], columns=list(COLUMNS))
+    test = RangeTest.from_dict(stored)
+    low, high = test.chosen
+    lines = {f"seed {i}": losses for i, losses in enumerate(test.losses, start=1)}
+    marked = {(SMOOTHED, test.steepest_at + 1): "falls fastest"}
+    marked |= {(SMOOTHED, test.lowest_at + 1): "lowest"}
+    rows = [
+        (line, step, lr, loss, marked.get((line, step), ""), low, high)
+        for line, losses in (lines | {SMOOTHED: test.smoothed}).items()
+        for step, (lr, loss) in enumerate(zip(test.rates, losses, strict=True), start=1)
+        if math.isfinite(loss)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def draw(steps: pd.DataFrame) -> Chart:
+    """Draw the seeds' losses as points and their smoothed mean as a line, until they diverge."""
+    seen = steps[steps["loss"] <= _ABOVE * float(steps["loss"].iloc[0])]
+    mean = seen[seen["line"] == SMOOTHED]
+    marked, seeds = mean[mean["what"] != ""], seen[seen["line"] != SMOOTHED]
+    series = (
+        Series(
+            "a step of a seed", "points", tuple(seeds["lr"]), tuple(seeds["loss"]), mark="pruned"
+        ),
+        Series(SMOOTHED, "line", tuple(mean["lr"]), tuple(mean["loss"]), SMOOTHED),
+        Series(
+            " and ".join(marked["what"]),
+            "points",
+            tuple(marked["lr"]),
+            tuple(marked["loss"]),
+            tuple(f"{row.what}: {row.lr:.3g}" for row in marked.itertuples()),
+        ),
+    )
+    low, high = float(steps["low"].iloc[0]), float(steps["high"].iloc[0])
+    first, last = (round(math.log10(rate)) for rate in (steps["lr"].min(), steps["lr"].max()))
+    ticks = tuple((10.0**n, f"1e{n}" if n else "1") for n in range(first, last + 1))
+    panel = Panel(
+        Axis("learning rate", log=True, ticks=ticks),
+        loss_axis(seen["loss"], "training loss"),
+        series,
+        (Guide(low, f"from {low:g}"), Guide(high, f"to {high:g}")),
+    )
+    return Chart("Range test: the loss while the rate rises", (panel,))
