@@ -21,11 +21,11 @@ from schedsearch.horizon import evaluation_steps
 from schedsearch.schedules import Schedule
 from schedsearch.search.asking import FINISHED
 from schedsearch.search.clock import Clock
+from schedsearch.search.confirm import confirming_runs, tested_runs
 from schedsearch.search.events import Chosen, Event, Note, OnEvent
 from schedsearch.search.fidelity_check import check_steps, train_checks
 from schedsearch.search.opening import open_study
 from schedsearch.search.plan import Plan, make_plan
-from schedsearch.search.references import ALL, RATES
 from schedsearch.search.study import search
 from schedsearch.storage.checks import checks_name
 from schedsearch.storage.connect import absolute, open_storage
@@ -98,9 +98,12 @@ def run_study(
         study = open_study(database, place, plan)
     engine = _engine(plan, study, on_event)
     run = Run(place, database)
+    last = (confirming_runs(plan) + tested_runs(plan)) * plan.total_steps
     with threads(engine.threads), _terminated_as_interrupted():
-        train_checks(study, plan, engine, lock, on_event)
-        clock = search(study, plan, engine, lock, on_event)
+        train_checks(
+            study, plan, engine, lock, on_event, last + plan.search_steps(_left(plan, study))
+        )
+        clock = search(study, plan, engine, lock, on_event, last)
         _store_agreements(run)
         test = Conclusion(
             run,
@@ -185,14 +188,18 @@ def _engine_of_confirmation(engine: Engine, plan: Plan, runs: int, on_event: OnE
 
 def _engine(plan: Plan, study: Study, on_event: OnEvent) -> Engine:
     """Choose the engine by measuring, tell and store it; a run that has its total needs none."""
-    config = plan.config
-    finished = sum(t.state in FINISHED for t in study.get_trials(deepcopy=False))
-    if finished >= config.trials:
+    left = _left(plan, study)
+    if not left:
         return REFERENCE
-    left = config.trials - finished
     engine = _measured(plan, min(plan.batch, left), plan.search_steps(left), on_event)
     study._storage.set_study_system_attr(study._study_id, f"{PREFIX}engine", engine.describe())
     return engine
+
+
+def _left(plan: Plan, study: Study) -> int:
+    """Count the trials that are missing for the total."""
+    finished = sum(t.state in FINISHED for t in study.get_trials(deepcopy=False))
+    return max(0, plan.config.trials - finished)
 
 
 def _measured(plan: Plan, batch: int, steps: int, on_event: OnEvent) -> Engine:
@@ -255,8 +262,7 @@ def estimate(plan: Plan, *, steps: int = 40) -> Estimate:
     an_eval = max(two - one, 0.0)
     a_step = max(one - 2 * an_eval, 0.0) / torch_steps
     a_trial = a_step * plan.total_steps + an_eval * (len(plan.eval_steps) + 1) + _OVERHEAD_SECONDS
-    wish, references = config.confirmation, len(ALL)
-    confirming = wish.seeds * (wish.finalists + references) + references * RATES * bool(wish.seeds)
+    confirming = confirming_runs(plan)
     runs, steps = config.trials + confirming, plan.search_steps(config.trials)
     full_runs = (steps + check_steps(plan)) / plan.total_steps + confirming
     return Estimate(

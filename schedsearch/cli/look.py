@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from schedsearch.cli.options import RUNS_DIR, RunArgument, RunsDir, Storage, opened
+from schedsearch.cli.options import RUNS_DIR, RunArgument, RunsDir, Storage, opened, print_table
 
 
 class Format(StrEnum):
@@ -32,7 +32,6 @@ def list_runs(runs_dir: RunsDir = RUNS_DIR, storage: Storage = None) -> None:
 
     from schedsearch.analysis import open_run
     from schedsearch.errors import SchedsearchError
-    from schedsearch.outputs.tables import render
     from schedsearch.storage.connect import open_storage
     from schedsearch.storage.place import run_folders, run_names
 
@@ -63,7 +62,7 @@ def list_runs(runs_dir: RunsDir = RUNS_DIR, storage: Storage = None) -> None:
             }
         )
     if rows:
-        typer.echo(render(pd.DataFrame(rows)))
+        print_table(pd.DataFrame(rows))
     elif not unread:
         typer.echo(f"no runs in {storage or runs_dir}")
     for line in unread:
@@ -75,7 +74,6 @@ def status(run: RunArgument, runs_dir: RunsDir = RUNS_DIR, storage: Storage = No
 
     Example:  schedsearch status runs/digits
     """
-    from schedsearch.outputs.tables import render
     from schedsearch.storage.connect import masked
 
     it = opened(run, runs_dir, storage)
@@ -96,7 +94,7 @@ def status(run: RunArgument, runs_dir: RunsDir = RUNS_DIR, storage: Storage = No
     typer.echo(f"confirmed {confirmed.sentence() if confirmed else stale}")
     typer.echo(f"space     {attributes['fingerprint']}, seed {config.seed}")
     typer.echo("")
-    typer.echo(render(it.leaderboard()))
+    print_table(it.leaderboard())
 
 
 def trials(

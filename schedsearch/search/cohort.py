@@ -8,6 +8,7 @@ from optuna.study import Study
 from schedsearch.search.asking import Asked
 from schedsearch.search.clock import Clock
 from schedsearch.search.events import AtRung, OnEvent
+from schedsearch.search.meter import Meter
 from schedsearch.search.plan import Plan
 from schedsearch.search.results import Results
 from schedsearch.search.rungs import Climb, going_on
@@ -31,6 +32,7 @@ class Cohort:
         results: takes what a trial came to.
         on_event: told of each rung.
         trials: the trials.
+        meter: counts the steps.
     """
 
     study: Study
@@ -40,16 +42,22 @@ class Cohort:
     results: Results
     on_event: OnEvent
     trials: list[Asked]
+    meter: Meter
     _climbs: dict[int, Climb] = field(init=False, default_factory=dict)  # by a trial's place
 
     def train(self) -> None:
         """Train all rungs; what has ended is kept, also when the rest is interrupted."""
-        horizons = self.plan.rungs.horizons
+        horizons, rungs = self.plan.rungs.horizons, self.plan.rungs
+        others = self.plan.config.trials - self.results.standing.finished - len(self.trials)
+        later = self.plan.search_steps(max(0, others))
         self._climbs = {place: Climb() for place in range(len(self.trials))}
         try:
             for number, horizon in enumerate(horizons, start=1):
                 if len(horizons) > 1:
                     self.on_event(AtRung(number, len(horizons), len(self._climbs), horizon))
+                count = len(self._climbs)
+                above = rungs.steps(rungs.promoted(count), first=number + 1)
+                self.meter.begin(count, horizon, above + later)
                 self._train(horizon)
                 if not self._climbs:
                     break
@@ -71,7 +79,7 @@ class Cohort:
                 optimizer=self.plan.optimizer,
                 diverge_factor=self.plan.config.training.diverge_factor,
                 on_eval=self._report if prunes else partial(self._stop_at, horizon),
-                on_end=lambda index, curve: self._keep(places[index], horizon, curve, last=last),
+                on_end=partial(self._keep, places, horizon, last=last),
             )
         if not last:
             objective = self.plan.config.search.objective
@@ -80,8 +88,12 @@ class Cohort:
                 self._end(place)
             self.results.write()  # the next rung may take long
 
-    def _keep(self, place: int, horizon: int, curve: Curve, *, last: bool) -> None:
+    def _keep(
+        self, places: list[int], horizon: int, index: int, curve: Curve, *, last: bool
+    ) -> None:
         """Keep a curve; at the last rung the trial has ended, and where it diverged."""
+        self.meter.end(index)
+        place = places[index]
         self._climbs[place] = self._climbs[place].higher(horizon, curve)
         if last or curve.diverged:
             self._end(place)
@@ -91,12 +103,14 @@ class Cohort:
 
     def _stop_at(self, horizon: int, index: int, row: Evaluation) -> bool:
         """Stop where a rung is a cut; and let no result wait while others are trained."""
+        self.meter.at(index, row.step)
         self.results.write_if_due()
         cuts = self.plan.rungs.kind == "truncate" and horizon < self.plan.total_steps
         return cuts and row.step == horizon
 
     def _report(self, index: int, row: Evaluation) -> bool:
         """Report a value at its step; True when the pruner wants the trial to stop."""
+        self.meter.at(index, row.step)
         trial_id, storage = self.trials[index].trial_id, self.study._storage
         with self.clock.measure("storing"):
             value = getattr(row, self.plan.config.search.objective)

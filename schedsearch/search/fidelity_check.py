@@ -34,6 +34,7 @@ def train_checks(
     engine: Engine,
     lock: AbstractContextManager[object],
     on_event: OnEvent,
+    after: int = 0,
 ) -> None:
     """Train the schedules that check the rungs, but for those that have been trained.
 
@@ -45,6 +46,7 @@ def train_checks(
         engine: what trains the schedules.
         lock: held while trials are asked; processes on this machine share it.
         on_event: told of each.
+        after: the optimizer steps that are planned for after the check.
     """
     count = checks_wanted(plan)
     if not count:
@@ -52,7 +54,7 @@ def train_checks(
     with lock:
         book = open_checks(study)
     if len(book.get_trials(deepcopy=False, states=_OVER)) < count:
-        search(book, _plan_of_checks(plan, count), engine, lock, on_event)
+        search(book, _plan_of_checks(plan, count), engine, lock, on_event, after)
 
 
 _OVER = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
