@@ -131,7 +131,8 @@ def _chapter(run: Snapshot, place: str, drawn: _Drawn) -> Chapter:
         names = tuple(f"{place}-{figure.name}-{i}" for i in range(len(chart.panels)))
         for name, panel in zip(names, chart.panels, strict=True):
             drawn.add(panel, name)
-        sections.append(Section(figure.name, chart.title, figure.about, names))
+        about = f"{figure.about} {chart.note}." if chart.note else figure.about
+        sections.append(Section(figure.name, chart.title, about, names))
     board = leaderboard(run.trials, run.objective)
     about = (
         f"{config.task} ({run.attributes['identity']['model']}), {config.training.optimizer}, "

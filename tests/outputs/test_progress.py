@@ -69,7 +69,7 @@ def test_the_time_left_is_that_of_the_steps_that_are_planned_still(
 ) -> None:
     now = iter([0.0, 0.0, 0.0, 10.0, 10.0, 20.0, 20.0, 30.0])
     monkeypatch.setattr("schedsearch.outputs.progress.time.monotonic", lambda: next(now))
-    events = [Started("digits", 0, 4), Ahead(4000), Ahead(3000), trained(1, 4)]
+    events: list[Event] = [Started("digits", 0, 4), Ahead(4000), Ahead(3000), trained(1, 4)]
     events += [Ahead(1000), trained(4, 4), Confirming("confirming", 0, 8)]
     assert shown(events, terminal=False).splitlines()[1:] == [
         "1/4 trials, best 0.1234 LinearLR, 6.0/min, about 30 s left",
