@@ -136,7 +136,7 @@ def _chapter(run: Snapshot, place: str, drawn: _Drawn) -> Chapter:
     board = leaderboard(run.trials, run.objective)
     about = (
         f"{config.task} ({run.attributes['identity']['model']}), {config.training.optimizer}, "
-        f"{config.training.total_steps} steps of {config.training.batch_size}"
+        f"{config.training.total_steps} steps, batches of {config.training.batch_size}"
     )
     return Chapter(
         place,
