@@ -110,13 +110,15 @@ def confirming(
         losses: what each reached on each seed, by its place; infinite where it diverged.
         seeds: the fresh seeds.
     """
-    basis, made = [], []
+    basis: list[Finalist] = []
+    made: list[FrozenTrial] = []
     for place, each in enumerate(finalists):
-        tuned = isinstance(each, Schedule)
-        schedule = each if tuned else Schedule.from_dict(each.system_attrs[SCHEDULE])
-        number = None if tuned else each.number
-        role = schedule.family if tuned else FINALIST
-        basis.append(Finalist(schedule, (role,), number, 0.1))
+        if isinstance(each, Schedule):
+            schedule, finalist = each, Finalist(each, (each.family,), None, 0.1)
+        else:
+            schedule = Schedule.from_dict(each.system_attrs[SCHEDULE])
+            finalist = Finalist(schedule, (FINALIST,), each.number, 0.1)
+        basis.append(finalist)
         for seed, loss in zip(seeds, losses[place], strict=True):
             state = "finished" if math.isfinite(loss) else "diverged"
             trial = made_trial(
@@ -172,7 +174,8 @@ def made_run(
     }
     frames = (trials_frame(studies), curves_frame(studies), rungs_frame(studies))
     stored = {(study, trial.number): trial for study, every in studies for trial in every}
-    config, confirmed, held = parse_config(content), None, []
+    config, confirmed = parse_config(content), None
+    held: list[FrozenTrial] = []
     if confirmation is not None:
         basis, held = confirmation
         confirmed = conclude_from(basis, held, config.search.objective)

@@ -5,6 +5,7 @@ import math
 import pandas as pd
 import pytest
 from made_runs import confirming, made_run, made_trial
+from optuna.trial import FrozenTrial
 
 from schedsearch import Schedule
 from schedsearch.analysis.figures import convergence, rates
@@ -26,7 +27,7 @@ def confirmed() -> Snapshot:
         2: [0.5, math.inf, 0.6, 0.7],
         3: [0.8, 0.9, 1.0, 1.1],
     }
-    finalists = [*trials[:3], Schedule("Constant", 0.07)]
+    finalists: list[FrozenTrial | Schedule] = [*trials[:3], Schedule("Constant", 0.07)]
     return made_run(trials, "made", confirming(finalists, losses, seeds=(5, 6, 7, 8)))
 
 

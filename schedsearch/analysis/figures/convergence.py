@@ -68,7 +68,8 @@ def _over_seeds(run: Snapshot, each: Confirmed) -> pd.DataFrame:
         seeds=len(curves),
         words=finalist_in_words(each.finalist),
     )
-    return frame[np.isfinite(frame["val_loss"])]
+    kept: pd.DataFrame = frame[np.isfinite(frame["val_loss"])]
+    return kept
 
 
 def _sound(trial: FrozenTrial) -> pd.DataFrame:
@@ -80,11 +81,12 @@ def _sound(trial: FrozenTrial) -> pd.DataFrame:
 def draw(evaluations: pd.DataFrame) -> Chart:
     """Draw two panels: a line a family, with a band where it stands on several runs."""
     of = {
-        name: evaluations[[name, f"{name}_low", f"{name}_high"]].stack()  # without what is missing
+        name: np.ravel(evaluations[[name, f"{name}_low", f"{name}_high"]].to_numpy(dtype=float))
         for name in _WORST
     }
-    accuracy, place = accuracy_axis(of["val_accuracy"])
-    step, loss = Axis("optimizer step"), loss_axis(of["val_loss"])
+    of = {name: values[np.isfinite(values)] for name, values in of.items()}
+    accuracy, place = accuracy_axis(of["val_accuracy"].tolist())
+    step, loss = Axis("optimizer step"), loss_axis(of["val_loss"].tolist())
     losses, accuracies = [], []
     for _, rows in evaluations.groupby("family", sort=False):
         losses += _series(rows, "val_loss", "{:.4g}", lambda value: value)

@@ -54,8 +54,8 @@ def _rates_of_finalist(run: Snapshot, each: Confirmed) -> pd.DataFrame:
     text = schedule.to_json()
     curves = [pd.DataFrame(read_columns(found[text, s])) for s in run.confirmed.basis.seeds]
     rates = _traced(max(curves, key=len), schedule)
-    words, number = finalist_in_words(each.finalist), each.finalist.trial
-    number = np.nan if number is None else number
+    number: float = np.nan if each.finalist.trial is None else each.finalist.trial
+    words = finalist_in_words(each.finalist)
     return rates.assign(family=schedule.family, trial=number, words=words)
 
 
