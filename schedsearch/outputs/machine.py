@@ -102,7 +102,7 @@ KINDS = (
     Kind(
         "trial",
         Trained,
-        "a trial has ended and is stored",
+        "a trial of the search that started last has ended and is stored",
         {
             "trial": "its number",
             "state": "finished, pruned or diverged",
@@ -128,7 +128,7 @@ KINDS = (
     Kind(
         "ahead",
         Ahead,
-        "what is planned still, twice a second at the most; it may grow",
+        "what is planned still: when runs begin, and about twice a second meanwhile; it may grow",
         {"steps": "optimizer steps of all phases, if nothing more diverges"},
     ),
     Kind(
