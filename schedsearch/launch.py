@@ -18,13 +18,12 @@ from schedsearch.config import Confirmation, StudyConfig, load_config, parse_con
 from schedsearch.errors import RunError
 from schedsearch.horizon import evaluation_steps
 from schedsearch.schedules import Schedule
-from schedsearch.search.asking import FINISHED
 from schedsearch.search.clock import Clock
+from schedsearch.search.confirm import confirming_runs, tested_runs
 from schedsearch.search.events import Chosen, Event, Note, OnEvent
 from schedsearch.search.fidelity_check import check_steps
 from schedsearch.search.opening import open_study
 from schedsearch.search.plan import Plan, make_plan
-from schedsearch.search.references import ALL, RATES
 from schedsearch.search.shares import steps_of_search, trials_at_once
 from schedsearch.search.study import search
 from schedsearch.settle import rows, settle_base_lr, settle_rungs
@@ -39,7 +38,7 @@ from schedsearch.storage.place import (
     place_run,
     study_ids,
 )
-from schedsearch.storage.records import PREFIX
+from schedsearch.storage.records import FINISHED, PREFIX
 from schedsearch.training import REFERENCE, Engine, choose_engine, threads, train
 
 
@@ -101,9 +100,11 @@ def run_study(
         plan = settle_base_lr(database, place.name, plan)  # another machine may have been first
     run = Run(place, database)
     engine = _engine(plan, run, study, on_event)
+    last = (confirming_runs(plan) + tested_runs(plan)) * plan.total_steps
     with threads(engine.threads), _terminated_as_interrupted():
-        plan = settle_rungs(run, study, plan, engine, lock, on_event)
-        clock = search(study, plan, engine, lock, on_event)
+        after = last + steps_of_search(plan, _left(plan, run))
+        plan = settle_rungs(run, study, plan, engine, lock, on_event, after)
+        clock = search(study, plan, engine, lock, on_event, last)
         _store_agreements(run)
         test = Conclusion(
             run,
@@ -195,15 +196,19 @@ def _engine_of_confirmation(engine: Engine, plan: Plan, runs: int, on_event: OnE
 
 def _engine(plan: Plan, run: Run, study: Study, on_event: OnEvent) -> Engine:
     """Choose the engine by measuring, tell and store it; a run that has its total needs none."""
-    config = plan.config
-    finished = sum(t.state in FINISHED for t in run.search_trials())
-    if finished >= config.trials:
+    left = _left(plan, run)
+    if not left:
         return REFERENCE
-    left = config.trials - finished
     steps = steps_of_search(plan, left)
     engine = _measured(plan, min(trials_at_once(plan), left), steps, on_event)
     study._storage.set_study_system_attr(study._study_id, f"{PREFIX}engine", engine.describe())
     return engine
+
+
+def _left(plan: Plan, run: Run) -> int:
+    """Count the trials that are missing for the total."""
+    finished = sum(t.state in FINISHED for t in run.search_trials())
+    return max(0, plan.config.trials - finished)
 
 
 def _measured(plan: Plan, batch: int, steps: int, on_event: OnEvent) -> Engine:
@@ -265,8 +270,7 @@ def estimate(plan: Plan, *, steps: int = 40) -> Estimate:
     an_eval = max(two - one, 0.0)
     a_step = max(one - 2 * an_eval, 0.0) / torch_steps
     a_trial = a_step * plan.total_steps + an_eval * (len(plan.eval_steps) + 1) + _OVERHEAD_SECONDS
-    wish, references = config.confirmation, len(ALL)
-    confirming = wish.seeds * (plan.finalists + references) + references * RATES * bool(wish.seeds)
+    confirming = confirming_runs(plan)
     runs, steps = config.trials + confirming, steps_of_search(plan, config.trials)
     full_runs = (steps + check_steps(plan)) / plan.total_steps + confirming
     return Estimate(

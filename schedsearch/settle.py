@@ -64,6 +64,7 @@ def settle_rungs(
     engine: Engine,
     lock: AbstractContextManager[object],
     on_event: OnEvent,
+    after: int = 0,
 ) -> Plan:
     """Train the schedules that check the rungs; where they are a pilot, choose the kind by them.
 
@@ -74,25 +75,26 @@ def settle_rungs(
         engine: what trains.
         lock: held while trials are asked, and while the choice is written.
         on_event: told of each schedule, and of the choice.
+        after: the optimizer steps that are planned for after the check.
 
     Returns:
         the plan, with rungs of a kind that can be searched with.
     """
     if plan.rungs.kind != "auto":
-        train_checks(study, plan, engine, lock, on_event)
+        train_checks(study, plan, engine, lock, on_event, after)
         return plan
     choice = _stored(run.storage, run.name).get(FIDELITY)
     if choice is None:
-        train_checks(study, plan, engine, lock, on_event)
+        train_checks(study, plan, engine, lock, on_event, after)
         while not wait_for_checks(study, plan):  # others train a part of it: theirs count too
-            train_checks(study, plan, engine, lock, on_event)
+            train_checks(study, plan, engine, lock, on_event, after)
         with lock:
             choice = _stored(run.storage, run.name).get(FIDELITY)
             if choice is None:
                 choice = _choose(run, plan.rungs)
                 run.storage.set_study_system_attr(study._study_id, f"{PREFIX}{FIDELITY}", choice)
     elif choice["kind"] != "full":
-        train_checks(study, plan, engine, lock, on_event)  # there may be more of them now
+        train_checks(study, plan, engine, lock, on_event, after)  # there may be more of them now
     on_event(Chosen(choice["text"]))
     return with_choice(plan, choice)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command `schedsearch` has it
 
-from search_bench import claims, live, rank, tables
+from search_bench import claims, rank, tables
 from search_bench.replay import BUDGETS
 from search_bench.setups import SETUPS, Setup
 from search_bench.table import Table, load_table

@@ -36,7 +36,14 @@ from schedsearch.storage.place import (
     study_ids,
     study_of_family,
 )
-from schedsearch.storage.records import FIDELITY, PREFIX, Result, read_result, read_schedule
+from schedsearch.storage.records import (
+    FIDELITY,
+    FINISHED,
+    PREFIX,
+    Result,
+    read_result,
+    read_schedule,
+)
 
 
 @dataclass(frozen=True)
@@ -172,8 +179,7 @@ class Run:
         study_id = study_ids(self.storage, self.name).get(confirmation_name(self.name))
         if study_id is None:
             return []
-        ended = (TrialState.COMPLETE, TrialState.PRUNED)
-        return self.storage.get_all_trials(study_id, deepcopy=False, states=ended)
+        return self.storage.get_all_trials(study_id, deepcopy=False, states=FINISHED)
 
     def search_trials(self) -> list[FrozenTrial]:
         """Return the trials of the search, as Optuna stores them."""
@@ -185,7 +191,7 @@ class Run:
         confirmed = self.confirmed
         if confirmed is None:
             return None
-        ended = sum(t.state in (TrialState.COMPLETE, TrialState.PRUNED) for t in self._all())
+        ended = sum(t.state in FINISHED for t in self._all())
         return confirmed if confirmed.basis.tried == ended else None
 
     def confirmation(self) -> pd.DataFrame:
@@ -219,8 +225,7 @@ class Run:
         study_id = study_ids(self.storage, self.name).get(checks_name(self.name))
         if study_id is None:
             return []
-        over = (TrialState.COMPLETE, TrialState.PRUNED)
-        trials = self.storage.get_all_trials(study_id, deepcopy=False, states=over)
+        trials = self.storage.get_all_trials(study_id, deepcopy=False, states=FINISHED)
         return sorted(trials, key=lambda t: t.number)
 
     def _all(self) -> list[FrozenTrial]:

@@ -1,12 +1,13 @@
 """Snapshot: a run as it stood at one moment, each frame read once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from optuna.trial import FrozenTrial
 
-from schedsearch.analysis.confirmation import Confirmation
+from schedsearch.analysis.confirmation import Confirmation, Confirmed
 from schedsearch.analysis.frames import curves_frame, rungs_frame, trials_frame
 from schedsearch.analysis.run import Run
 from schedsearch.config import StudyConfig
@@ -29,6 +30,7 @@ class Snapshot:
         rungs: see `frames.RUNG_COLUMNS`.
         confirmed: what was confirmed on fresh seeds, unless trials have ended since.
         stored: Optuna's trials, by study and number.
+        confirming: the trials of that confirmation.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Snapshot:
     rungs: pd.DataFrame
     confirmed: Confirmation | None
     stored: dict[tuple[str, int], FrozenTrial]
+    confirming: Sequence[FrozenTrial] = ()
 
     @classmethod
     def of(cls, run: Run) -> "Snapshot":
@@ -46,7 +49,9 @@ class Snapshot:
         studies = run._studies()
         stored = {(study, trial.number): trial for study, every in studies for trial in every}
         frames = (trials_frame(studies), curves_frame(studies), rungs_frame(studies))
-        return cls(run.name, run.config, run.attributes, *frames, run.confirmed_now, stored)
+        confirmed = run.confirmed_now
+        confirming = () if confirmed is None else run.confirmation_trials()
+        return cls(run.name, run.config, run.attributes, *frames, confirmed, stored, confirming)
 
     @property
     def objective(self) -> Objective:
@@ -68,6 +73,14 @@ class Snapshot:
         )
         return ranked.drop_duplicates("family").reset_index(drop=True)
 
+    def best_finalists(self) -> dict[str, Confirmed]:
+        """Return the best finalist of each family that was confirmed, best first."""
+        every = () if self.confirmed is None else self.confirmed.finalists
+        found: dict[str, Confirmed] = {}
+        for each in every:
+            found.setdefault(each.finalist.schedule.family, each)
+        return found
+
     def best_rows(self) -> list[Any]:
         """Return the rows of `best_of_families`."""
         return list(self.best_of_families().itertuples())
@@ -85,9 +98,13 @@ class Snapshot:
         return trials["spent_steps"].fillna(trials["steps"]).fillna(0).astype("int64")
 
     def families(self) -> list[str]:
-        """Name the families that were tried, the best first, those without a result last."""
+        """Name the families that were tried, the best first, those without a result last.
+
+        The references of a confirmation, where the search had none of them, come after these.
+        """
         tried = self.trials["family"].dropna()
-        return list(dict.fromkeys([*self.best_of_families()["family"], *sorted(tried)]))
+        known = [*self.best_of_families()["family"], *sorted(tried), *self.best_finalists()]
+        return list(dict.fromkeys(known))
 
     def curve_of(self, study: str, trial: int) -> pd.DataFrame:
         """Return a trial's evaluations."""

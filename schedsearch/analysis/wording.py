@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from schedsearch.storage.finalists import Finalist
+
 
 def short_params(text: str | None) -> str:
     """Shorten parameters in JSON for a table.
@@ -48,3 +50,13 @@ def trial_in_words(row: Any, width: int = 38) -> str:
     else:
         lines.append(f"{row.state} after {row.steps} steps" if pd.notna(row.steps) else row.state)
     return "\n".join(lines)
+
+
+def finalist_in_words(finalist: Finalist, width: int = 38) -> str:
+    """Say a finalist with its schedule, in lines as short."""
+    schedule = finalist.schedule
+    warm = schedule.warmup.frac if schedule.warmup else 0.0
+    params = json.dumps(schedule.to_dict()["params"])
+    text = schedule_in_words(schedule.family, schedule.base_lr, warm, params)
+    origin = "tuned as a reference" if finalist.trial is None else f"trial {finalist.trial}"
+    return "\n".join([origin, *textwrap.wrap(text, width)])

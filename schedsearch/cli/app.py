@@ -2,11 +2,11 @@
 
 import os
 import sys
-from typing import NoReturn
 
 import typer
 
-from schedsearch.cli import compare, confirm, look, reuse, run, see
+from schedsearch.cli import compare, confirm, look, reuse, run, see, telling
+from schedsearch.cli.telling import fail
 from schedsearch.errors import SchedsearchError
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ for command in (
     reuse.tasks,
     reuse.export,
     reuse.preview,
+    telling.events,
 ):
     app.command(name="list" if command is look.list_runs else None)(command)
 
@@ -60,13 +61,13 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except SchedsearchError as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     except typer.Abort:
-        _fail("aborted", 1)
+        fail("aborted", 1)
     except KeyboardInterrupt:
-        _fail("interrupted", 130)
+        fail("interrupted", 130)
     except Exception as error:
-        _fail(*_worded(error))
+        fail(*_worded(error))
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -83,8 +84,3 @@ def _is_of_the_storage(error: Exception) -> bool:
     """Say whether a database went away, or refused to write."""
     module = type(error).__module__.partition(".")[0]
     return module == "sqlalchemy" or type(error).__name__ == "StorageInternalError"
-
-
-def _fail(text: str, code: int) -> NoReturn:
-    typer.echo(f"schedsearch: {text}", err=True)
-    sys.exit(code)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from schedsearch.cli.options import RUNS_DIR, RunsDir, Storage, opened
+from schedsearch.cli.options import RUNS_DIR, RunsDir, Storage, opened, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,6 @@ def convergence(
     """
     from schedsearch.analysis.convergence import convergence_of
     from schedsearch.analysis.profile import profile_of
-    from schedsearch.outputs.tables import render
 
     runs = [opened(each, Path(runs_dir), storage) for each in run]
     one = len(runs) == 1
@@ -40,15 +39,15 @@ def convergence(
             typer.echo(text)
         target = found.targets["target_accuracy"].iloc[0]
         typer.echo(f"\nSteps to a validation accuracy of {target:g} (median; misses are misses):")
-        typer.echo(render(_shown(_targets(found.targets), one)))
+        print_table(_shown(_targets(found.targets), one))
         typer.echo("\nMean validation loss over the run (area), and at fractions of the horizon:")
-        typer.echo(render(_shown(_losses(found.losses), one)))
+        print_table(_shown(_losses(found.losses), one))
         typer.echo("\nBest so far against the search's compute (one search: no interval):")
-        typer.echo(render(_shown(found.best, one)))
+        print_table(_shown(found.best, one))
     if profile or not one:
         typer.echo(f"\nShare of {len(runs)} runs whose target is reached within a ratio of the")
         typer.echo("fastest family's steps (performance profile):")
-        typer.echo(render(profile_of(runs)))
+        print_table(profile_of(runs))
 
 
 def _shown(frame: "pd.DataFrame", one: bool) -> "pd.DataFrame":

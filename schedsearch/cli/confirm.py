@@ -1,11 +1,11 @@
 """`schedsearch confirm`: train the best schedules of a run on fresh seeds, or on more of them."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schedsearch.cli.options import RUNS_DIR, RunArgument, RunsDir, Storage, opened
+from schedsearch.cli.options import RUNS_DIR, RunArgument, RunsDir, Storage, opened, print_table
+from schedsearch.cli.telling import Json, Quiet, print_result, telling
 
 if TYPE_CHECKING:
     from schedsearch.analysis import Confirmation
@@ -22,7 +22,8 @@ def confirm(
     runs_dir: RunsDir = RUNS_DIR,
     storage: Storage = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Confirm the best schedules of a run on fresh seeds, and write best.json.
 
@@ -30,26 +31,21 @@ def confirm(
 
     Example:  schedsearch confirm runs/digits --seeds 16
     """
-    from rich.console import Console
-
     from schedsearch.launch import confirm_run
-    from schedsearch.outputs.progress import make_display
 
     it = opened(run, runs_dir, storage)
-    with make_display(Console(file=sys.stdout, soft_wrap=True), quiet=quiet) as display:
-        try:
-            outcome = confirm_run(
-                it,
-                runs_dir=runs_dir,
-                seeds=seeds,
-                finalists=finalists,
-                device=device,
-                on_event=display,
-            )
-        except KeyboardInterrupt as interrupt:
-            text = "schedsearch: interrupted: what is done is kept; the same command goes on"
-            typer.echo(text, err=True)
-            raise typer.Exit(130) from interrupt
+    with telling(quiet=quiet, json=as_json, kept="what is done is kept") as on_event:
+        outcome = confirm_run(
+            it,
+            runs_dir=runs_dir,
+            seeds=seeds,
+            finalists=finalists,
+            device=device,
+            on_event=on_event,
+        )
+    if as_json:
+        print_result(outcome)
+        return
     confirmed = outcome.run.confirmed
     if not outcome.test or confirmed is None:
         typer.echo("Other processes still train; the one that ends last writes best.json")
@@ -64,15 +60,13 @@ def print_confirmation(confirmed: "Confirmation") -> None:
     """Print a confirmation as a table and a sentence."""
     import pandas as pd
 
-    from schedsearch.outputs.tables import render
-
     frame = confirmed.frame()
     seeds, runs = len(confirmed.basis.seeds), sum(len(f.results) for f in confirmed.finalists)
     shown = ["schedule", "roles", "mean", "low", "high", "difference", "p", "told apart"]
     apart = ["", *("yes" if each.apart else "no" for each in confirmed.finalists[1:])]
     frame["told apart"] = pd.Series(apart, dtype="string")  # from the winner
     typer.echo(f"\nConfirmed on {seeds} fresh seeds ({runs} runs; mean {confirmed.objective}):")
-    typer.echo(render(frame[[*shown, "diverged", "test_accuracy"]]))
+    print_table(frame[[*shown, "diverged", "test_accuracy"]])
     typer.echo(confirmed.sentence())
     saved = confirmed.saved
     typer.echo(

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from schedsearch.cli.options import print_table
+
 if TYPE_CHECKING:
     from schedsearch.analysis import Run
     from schedsearch.search.plan import Plan
@@ -35,14 +37,13 @@ def print_edge(run: "Run") -> None:
 def print_fidelity(run: "Run") -> None:
     """Print the steps of a search with rungs, and the table of what its rungs say."""
     from schedsearch.analysis.compute import compute_of
-    from schedsearch.outputs.tables import render
 
     horizons = run.horizons()
     if len(horizons) == 1:
         return
     checks, agreements = run.checks(), run.agreements()
     typer.echo("\nWhat a rung says of the full horizon (Spearman's rank correlation, 95 %):")
-    typer.echo(render(run.fidelity()))
+    print_table(run.fidelity())
     for text in (each.warning for each in agreements):
         if text is not None:
             typer.echo(f"Beware: {text}")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from schedsearch.cli.fidelity import print_edge
-from schedsearch.cli.options import RUNS_DIR, RunArgument, RunsDir, Storage, opened
+from schedsearch.cli.options import RUNS_DIR, RunArgument, RunsDir, Storage, opened, print_table
 
 
 class Format(StrEnum):
@@ -33,7 +33,6 @@ def list_runs(runs_dir: RunsDir = RUNS_DIR, storage: Storage = None) -> None:
 
     from schedsearch.analysis import open_run
     from schedsearch.errors import SchedsearchError
-    from schedsearch.outputs.tables import render
     from schedsearch.storage.connect import open_storage
     from schedsearch.storage.place import run_folders, run_names
 
@@ -64,7 +63,7 @@ def list_runs(runs_dir: RunsDir = RUNS_DIR, storage: Storage = None) -> None:
             }
         )
     if rows:
-        typer.echo(render(pd.DataFrame(rows)))
+        print_table(pd.DataFrame(rows))
     elif not unread:
         typer.echo(f"no runs in {storage or runs_dir}")
     for line in unread:
@@ -76,7 +75,6 @@ def status(run: RunArgument, runs_dir: RunsDir = RUNS_DIR, storage: Storage = No
 
     Example:  schedsearch status runs/digits
     """
-    from schedsearch.outputs.tables import render
     from schedsearch.storage.connect import masked
     from schedsearch.storage.records import FIDELITY
 
@@ -101,7 +99,7 @@ def status(run: RunArgument, runs_dir: RunsDir = RUNS_DIR, storage: Storage = No
     for text in filter(None, [attributes.get(FIDELITY, {}).get("text")]):
         typer.echo(f"fidelity  {text.removeprefix('fidelity: ')}")
     typer.echo("")
-    typer.echo(render(it.leaderboard()))
+    print_table(it.leaderboard())
     print_edge(it)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import redirect_stdout
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schedsearch.cli.fidelity import describe_rungs, print_edge, print_fidelity
-from schedsearch.cli.options import RUNS_DIR, RunsDir, Storage
+from schedsearch.cli.options import RUNS_DIR, RunsDir, Storage, print_table
+from schedsearch.cli.telling import Json, Quiet, print_result, telling
 
 if TYPE_CHECKING:
+    from schedsearch.config import StudyConfig
     from schedsearch.launch import Outcome
     from schedsearch.search.plan import Plan
 
@@ -57,7 +60,8 @@ def run(
         bool, typer.Option("--report/--no-report", help="Write report.html at the end.")
     ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Run a study, or go on with it up to its total of trials.
 
@@ -66,11 +70,8 @@ def run(
 
     Example:  schedsearch run studies/digits.toml --trials 100
     """
-    from rich.console import Console
-
     from schedsearch.config import load_config, parse_config
     from schedsearch.launch import run_study
-    from schedsearch.outputs.progress import make_display
     from schedsearch.settle import preview
 
     data = load_config(study).model_dump()
@@ -80,28 +81,37 @@ def run(
     data["training"] |= {key: value for key, value in speed.items() if value is not None}
     config = parse_config(data, str(study))
     if dry_run:
-        _print_plan(preview(config, runs_dir, storage, device), runs_dir, storage)
+        if as_json:
+            _print_estimate(config, runs_dir, storage, device)
+        else:
+            _print_plan(preview(config, runs_dir, storage, device), runs_dir, storage)
         return
-    console = Console(file=sys.stdout, soft_wrap=True)
-    display = make_display(console, quiet=quiet)
-    with display:
-        try:
-            outcome = run_study(
-                config,
-                runs_dir=runs_dir,
-                storage=storage,
-                device=device,
-                report=report,
-                on_event=display,
-            )
-        except KeyboardInterrupt as interrupt:
-            typer.echo(
-                "schedsearch: interrupted: finished trials are kept, the running ones are back in "
-                "the queue; the same command goes on",
-                err=True,
-            )
-            raise typer.Exit(130) from interrupt
-    _print_outcome(outcome)
+    kept = "finished trials are kept, the running ones are back in the queue"
+    with telling(quiet=quiet, json=as_json, kept=kept) as on_event:
+        outcome = run_study(
+            config,
+            runs_dir=runs_dir,
+            storage=storage,
+            device=device,
+            report=report,
+            on_event=on_event,
+        )
+    if as_json:
+        print_result(outcome)
+    else:
+        _print_outcome(outcome)
+
+
+def _print_estimate(
+    config: "StudyConfig", runs_dir: Path, storage: str | None, device: str
+) -> None:
+    from schedsearch.launch import estimate
+    from schedsearch.outputs.machine import Planned, line_of
+    from schedsearch.settle import preview
+
+    with redirect_stdout(sys.stderr):  # what a task of the user's own prints
+        found = estimate(preview(config, runs_dir, storage, device))
+    typer.echo(line_of(Planned(config.name, **vars(found))))
 
 
 def _print_plan(plan: "Plan", runs_dir: Path, storage: str | None) -> None:
@@ -153,14 +163,14 @@ def _rates(plan: "Plan") -> str:
 
 def _print_outcome(outcome: "Outcome") -> None:
     from schedsearch.cli.confirm import print_confirmation
-    from schedsearch.outputs.tables import render, short_params
+    from schedsearch.outputs.tables import short_params
     from schedsearch.schedules import Schedule
 
     run, clock = outcome.run, outcome.clock
     ranks = run.config.mode == "rank"
     title = "Families ranked by the best trial of each" if ranks else "Best trial of each family"
     typer.echo(f"\n{title} ({run.name}):")
-    typer.echo(render(run.leaderboard()))
+    print_table(run.leaderboard())
     print_edge(run)
     print_fidelity(run)
     if not outcome.test:

@@ -27,6 +27,16 @@ def html(text: str) -> str:
     return escape(text, quote=False).replace("\n", "<br>")
 
 
+def _faint(colour: str) -> str:
+    """Return a colour through which others are seen.
+
+    >>> _faint("#ff8000")
+    'rgba(255,128,0,0.16)'
+    """
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.16)"
+
+
 def traces(panel: Panel, place: str = "") -> list[dict[str, Any]]:
     """Return plotly's traces of a panel, on the axes `x` and `y` with a number behind."""
     axes = {"xaxis": f"x{place}", "yaxis": f"y{place}"}
@@ -52,6 +62,17 @@ def _trace(series: Series, panel: Panel) -> dict[str, Any]:
     }
     if not isinstance(text, str):
         trace["text"] = [html(t) for t in text]
+    if series.kind == "band":
+        return trace | {
+            "x": [*series.x, *reversed(series.x)],
+            "y": [*series.high, *reversed(series.low)],
+            "mode": "lines",
+            "line": {"width": 0, "color": colour},
+            "fill": "toself",
+            "fillcolor": _faint(colour),
+            "hoverinfo": "skip",
+            "hovertemplate": None,
+        }
     if series.kind == "bars":
         return trace | {
             "orientation": "h",
@@ -169,7 +190,7 @@ def chart_figure(chart: Chart) -> dict[str, Any]:
     data: list[dict[str, Any]] = []
     layout: dict[str, Any] = _LAYOUT | {
         "legend": {},
-        "title": {"text": html(chart.title)},
+        "title": {"text": html(chart.title), "subtitle": {"text": html(chart.note)}},
         "showlegend": True,
     }
     layout |= {"margin": {"l": 8, "r": 12, "t": 64, "b": 8}, "shapes": [], "annotations": []}
@@ -187,6 +208,7 @@ def chart_figure(chart: Chart) -> dict[str, Any]:
         for key, found in guides(panel, place).items():
             layout[key] += found
         for trace in traces(panel, place):
-            data.append(trace | {"showlegend": trace["name"] not in named})
-            named.add(trace["name"])
+            new = trace["name"] not in named and trace["meta"]["kind"] != "band"
+            data.append(trace | {"showlegend": new})
+            named |= {trace["name"]} if new else set()
     return {"data": data, "layout": layout}

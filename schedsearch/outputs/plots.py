@@ -90,6 +90,8 @@ def paint(chart: Chart) -> Picture:
     named: dict[str, Any] = {}
     for axes, panel in zip(figure.subplots(1, count, squeeze=False)[0], chart.panels, strict=True):
         _paint_panel(axes, panel)
+        if chart.note and axes is figure.axes[0]:
+            axes.set_title(chart.note, loc="left", fontsize=8)
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             named.setdefault(label, handle)
     if len(named) > 1 and not all(panel.rows for panel in chart.panels):
@@ -134,7 +136,9 @@ def _paint_axis(axes: Axes, it: Axis, side: str) -> None:
 def _paint_series(axes: Axes, series: Series) -> None:
     look = look_of(series.family) if series.family else None
     colour = look.colour if look else INK
-    if series.kind == "bars":
+    if series.kind == "band":
+        axes.fill_between(series.x, series.low, series.high, color=colour, alpha=0.16, linewidth=0)
+    elif series.kind == "bars":
         axes.barh(series.y, series.x, height=0.7, color=colour, label=series.name)
     elif series.kind == "points":
         marker = "x" if series.mark == "diverged" else _MARKERS[look.marker] if look else "o"

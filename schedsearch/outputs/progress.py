@@ -1,15 +1,29 @@
-"""What a person sees while a search goes on: a live line on a terminal, plain lines elsewhere."""
+"""What a person sees while a search goes on: live lines on a terminal, plain lines elsewhere."""
 
 import time
 from types import TracebackType
 from typing import Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
-from schedsearch.search.events import AtRung, Chosen, Confirming, Event, Note, Started, Trained
+from schedsearch.outputs.pace import Pace, spark, time_left
+from schedsearch.search.events import (
+    Ahead,
+    AtRung,
+    Chosen,
+    Confirming,
+    Event,
+    Note,
+    Started,
+    Trained,
+)
 
 _SECONDS_A_LINE = 5.0
+_WIDEST = 100
 
 
 class Display(Protocol):
@@ -29,10 +43,59 @@ class Display(Protocol):
 
 
 def make_display(console: Console, *, quiet: bool) -> Display:
-    """Choose how events are shown: not at all, live, or line by line."""
+    """Choose how events are shown: next to not at all, live, or line by line."""
     if quiet:
         return _Quiet(console)
-    return _Live(console) if console.is_terminal else _Lines(console)
+    live = console.is_terminal and not console.is_dumb_terminal
+    return _Live(console) if live else _Lines(console)
+
+
+class _State:
+    """What is known of a call at a moment, from the events so far."""
+
+    def __init__(self) -> None:
+        self.run = self.doing = self.best = ""
+        self.unit = "trials"
+        self.done = self.total = self.before = 0
+        self.values: list[float] = []
+        self.pace = Pace()
+        self._began = time.monotonic()
+
+    def take(self, event: Event, now: float) -> None:
+        """Take an event in."""
+        if isinstance(event, Started):
+            self.run, self.unit, self.doing, self.best = event.run, "trials", "", ""
+            self.done = self.before = event.finished
+            self.total, self.values, self._began = event.total, [], now
+        elif isinstance(event, AtRung):
+            self.doing = _rung(event)
+        elif isinstance(event, Trained):
+            self.done, self.best = event.finished, _best(event)
+            if event.best_value is not None:
+                self.values.append(event.best_value)
+        elif isinstance(event, Confirming):
+            if event.what != self.doing:
+                self.doing, self.unit, self.before, self._began = (
+                    event.what,
+                    "runs",
+                    event.done,
+                    now,
+                )
+            self.done, self.total = event.done, event.total
+        elif isinstance(event, Ahead):
+            self.pace.saw(now, event.steps)
+
+    def a_minute(self, now: float) -> str:
+        """Say how many trials end in a minute, of this call."""
+        seconds, ended = now - self._began, self.done - self.before
+        if ended <= 0 or seconds <= 0:
+            return ""
+        rate = 60 * ended / seconds
+        return f"{rate:.0f}/min" if rate >= 9.5 else f"{rate:.1f}/min"
+
+    def left(self, now: float) -> str:
+        """Say how much time is left."""
+        return time_left(self.pace.seconds_left(now))
 
 
 def _best(event: Trained) -> str:
@@ -49,8 +112,10 @@ def _rung(event: AtRung) -> str:
 class _Quiet:
     """Says only what a person should know."""
 
+    _told: tuple[type[Note] | type[Chosen], ...] = (Note,)
+
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self._console, self._state = console, _State()
 
     def __enter__(self) -> "_Quiet":
         return self
@@ -63,28 +128,28 @@ class _Quiet:
     ) -> None:
         pass
 
-    _told: tuple[type[Note] | type[Chosen], ...] = (Note,)
-
     def __call__(self, event: Event) -> None:
         if isinstance(event, Note | Chosen) and isinstance(event, self._told):
-            self._console.print(event.text, markup=False, highlight=False)
+            self._say(event.text)
+
+    def _say(self, text: str) -> None:
+        whole = not self._console.is_terminal  # a log's lines are as long as they are
+        self._console.print(text, markup=False, highlight=False, soft_wrap=whole)
 
 
 class _Lines(_Quiet):
     """A line every few seconds, and one for the last trial."""
 
     _told = (Note, Chosen)
-    _started: float
-    _first: int
     _last: float = 0.0
     _last_rung: float  # trials end just before a rung begins: each has its own seconds
 
     def __call__(self, event: Event) -> None:
         super().__call__(event)
-        now = time.monotonic()
+        now, state = time.monotonic(), self._state
+        state.take(event, now)
         if isinstance(event, Started):
-            self._started, self._last, self._last_rung = now, now, -_SECONDS_A_LINE
-            self._first = event.finished
+            self._last, self._last_rung = now, now - _SECONDS_A_LINE
             goes_on = f", {event.finished} finished before" if event.finished else ""
             self._say(f"{event.run}: {event.total} trials{goes_on}")
         elif isinstance(event, AtRung):
@@ -92,45 +157,33 @@ class _Lines(_Quiet):
                 self._last_rung = now
                 self._say(_rung(event))
         elif isinstance(event, Trained):
-            over = event.finished >= event.total
-            if over or now - self._last >= _SECONDS_A_LINE:
-                self._last = now
-                done = max(1, event.finished - self._first)
-                left = (now - self._started) / done * max(0, event.total - event.finished)
-                self._say(
-                    f"{event.finished}/{event.total} trials, {_best(event)}, {left:.0f} s left"
-                )
-
+            if event.finished >= event.total or now - self._last >= _SECONDS_A_LINE:
+                self._line(now, f"{event.finished}/{event.total} trials", state.best)
         elif isinstance(event, Confirming):
-            over = event.done >= event.total
-            if over or event.done == 0 or now - self._last >= _SECONDS_A_LINE:
-                self._last = now
-                self._say(f"{event.what}: {event.done}/{event.total} runs")
+            over = event.done in (0, event.total)
+            if over or now - self._last >= _SECONDS_A_LINE:
+                self._line(now, f"{event.what}: {event.done}/{event.total} runs")
 
-    def _say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+    def _line(self, now: float, *parts: str) -> None:
+        self._last = now
+        self._say(
+            ", ".join(filter(None, (*parts, self._state.a_minute(now), self._state.left(now))))
+        )
 
 
 class _Live(_Quiet):
-    """A bar with the best so far and the time left."""
+    """Three lines: what is done now; a bar, the pace and the time left; the best so far."""
 
     _told = (Note, Chosen)
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[best]}"),
-            TimeRemainingColumn(compact=True),
-            console=console,
+        self._live = Live(
+            get_renderable=self._render, console=console, refresh_per_second=4, transient=True
         )
-        self._task = self._progress.add_task("", total=None, best="")
-        self._run = self._what = ""
 
     def __enter__(self) -> "_Live":
-        self._progress.start()
+        self._live.start()
         return self
 
     def __exit__(
@@ -139,21 +192,30 @@ class _Live(_Quiet):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        self._live.stop()
 
     def __call__(self, event: Event) -> None:
         super().__call__(event)
-        if isinstance(event, Started):
-            self._run = event.run.replace("[", r"\[")
-            self._progress.update(
-                self._task, description=self._run, total=event.total, completed=event.finished
-            )
-        elif isinstance(event, AtRung):
-            self._progress.update(self._task, description=f"{self._run}, {_rung(event)}")
-        elif isinstance(event, Trained):
-            self._progress.update(self._task, completed=event.finished, best=_best(event))
-        elif isinstance(event, Confirming):
-            if event.what != self._what:
-                self._what = event.what
-                self._progress.reset(self._task, description=event.what, total=event.total, best="")
-            self._progress.update(self._task, completed=event.done)
+        self._state.take(event, time.monotonic())
+
+    def _render(self) -> Group:
+        now, state = time.monotonic(), self._state
+        if not state.total:
+            return Group(Text("preparing ...", no_wrap=True))
+        width = min(self._console.width, _WIDEST)
+        numbers = (f"{state.done}/{state.total} {state.unit}", state.a_minute(now), state.left(now))
+        bar = Table.grid(padding=(0, 1), expand=True)
+        bar.width = width
+        bar.add_column(ratio=1)
+        bar.add_column(no_wrap=True, overflow="ellipsis")
+        bar.add_row(
+            ProgressBar(total=state.total, completed=min(state.done, state.total)),
+            Text("  ".join(filter(None, numbers))),
+        )
+        drawn = "" if self._console.options.ascii_only else spark(state.values)
+        lines = [f"{state.run}: {state.doing}" if state.doing else state.run]
+        lines += [f"{state.best}  {drawn}".rstrip()] if state.best else []
+        first, *others = (Text(line, no_wrap=True, overflow="ellipsis") for line in lines)
+        for text in (first, *others):
+            text.truncate(width, overflow="ellipsis")
+        return Group(first, bar, *others)

@@ -132,11 +132,12 @@ def _chapter(run: Snapshot, place: str, drawn: _Drawn) -> Chapter:
         names = tuple(f"{place}-{figure.name}-{i}" for i in range(len(chart.panels)))
         for name, panel in zip(names, chart.panels, strict=True):
             drawn.add(panel, name)
-        sections.append(Section(figure.name, chart.title, figure.about, names))
+        about = f"{figure.about} {chart.note}." if chart.note else figure.about
+        sections.append(Section(figure.name, chart.title, about, names))
     board = leaderboard(run.trials, run.objective)
     about = (
         f"{config.task} ({run.attributes['identity']['model']}), {config.training.optimizer}, "
-        f"{config.training.total_steps} steps of {config.training.batch_size}"
+        f"{config.training.total_steps} steps, batches of {config.training.batch_size}"
     )
     return Chapter(
         place,

@@ -15,15 +15,34 @@ __all__ = ["Format", "cells", "render", "short_params", "write_frame"]
 Format = Literal["table", "csv", "parquet"]
 
 
-def render(frame: pd.DataFrame) -> str:
-    """Return a frame as a plain table: few digits, blanks for what is missing, text to the left."""
-    columns = []
+def render(frame: pd.DataFrame, width: int | None = None) -> str:
+    """Return a frame as a plain table: few digits, blanks for what is missing, text to the left.
+
+    Args:
+        frame: what is shown.
+        width: characters that a line may have; the last columns are left out, and counted, where
+            it is too narrow (default: any number).
+
+    >>> print(render(pd.DataFrame({"a": ["x", "yz"], "b": [1, 10], "c": [0.5, 2.0]}), width=7))
+    a    b
+    x    1
+    yz  10
+    (1 column more in a wider window)
+    """
+    columns: list[list[str]] = []
+    used = -2
     for name in frame.columns:
         cells = [_cell(value) for value in frame[name]]
-        width = max(map(len, [name, *cells]))
+        wide = max(map(len, [name, *cells]))
+        used += 2 + wide
+        if columns and width is not None and used > width:
+            break
         numeric = pd.api.types.is_numeric_dtype(frame[name])
-        columns.append([c.rjust(width) if numeric else c.ljust(width) for c in [name, *cells]])
-    return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
+        columns.append([c.rjust(wide) if numeric else c.ljust(wide) for c in [name, *cells]])
+    lines = ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]
+    if left_out := len(frame.columns) - len(columns):
+        lines.append(f"({left_out} column{'s' * (left_out > 1)} more in a wider window)")
+    return "\n".join(lines)
 
 
 def cells(frame: pd.DataFrame) -> list[list[str]]:

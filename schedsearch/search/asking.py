@@ -18,9 +18,7 @@ from schedsearch.search.mirror import Mirror
 from schedsearch.search.plan import Plan
 from schedsearch.storage.bulk import Sampled, create_running, write_sampled
 from schedsearch.storage.owners import Leases, abandoned, release
-from schedsearch.storage.records import SCHEDULE, read_schedule
-
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+from schedsearch.storage.records import FINISHED, SCHEDULE, read_schedule
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ from itertools import groupby
 from schedsearch.search.asking import Asked
 from schedsearch.search.clock import Clock
 from schedsearch.search.events import AtRung, OnEvent
+from schedsearch.search.meter import Meter
 from schedsearch.search.plan import Plan
 from schedsearch.search.results import Results
 from schedsearch.search.rungs import Climb, going_on
+from schedsearch.search.shares import steps_of_search
 from schedsearch.training import Curve, Engine, Evaluation
 
 
@@ -31,6 +33,7 @@ class Cohort:
         results: takes what a trial came to.
         on_event: told of each rung.
         trials: the trials, those of one study behind each other.
+        meter: counts the steps.
     """
 
     plan: Plan
@@ -39,16 +42,22 @@ class Cohort:
     results: Results
     on_event: OnEvent
     trials: list[Asked]
+    meter: Meter
     _climbs: dict[int, Climb] = field(init=False, default_factory=dict)  # by a trial's place
 
     def train(self) -> None:
         """Train all rungs; what has ended is kept, also when the rest is interrupted."""
-        horizons = self.plan.rungs.horizons
+        horizons, rungs = self.plan.rungs.horizons, self.plan.rungs
+        others = self.plan.config.trials - self.results.standing.finished - len(self.trials)
+        later = steps_of_search(self.plan, max(0, others))
         self._climbs = {place: Climb() for place in range(len(self.trials))}
         try:
             for number, horizon in enumerate(horizons, start=1):
                 if len(horizons) > 1:
                     self.on_event(AtRung(number, len(horizons), len(self._climbs), horizon))
+                count = len(self._climbs)
+                above = rungs.steps(rungs.promoted(count), first=number + 1)
+                self.meter.begin(count, horizon, above + later)
                 self._train(horizon)
                 if not self._climbs:
                     break
@@ -70,7 +79,7 @@ class Cohort:
                 optimizer=self.plan.optimizer,
                 diverge_factor=self.plan.config.training.diverge_factor,
                 on_eval=self._report if prunes else partial(self._stop_at, horizon),
-                on_end=lambda index, curve: self._keep(places[index], horizon, curve, last=last),
+                on_end=partial(self._keep, places, horizon, last=last),
             )
         if not last:
             chosen = self._going_on(places, curves)
@@ -88,8 +97,12 @@ class Cohort:
             chosen |= {own[i][0] for i in best}
         return chosen
 
-    def _keep(self, place: int, horizon: int, curve: Curve, *, last: bool) -> None:
+    def _keep(
+        self, places: list[int], horizon: int, index: int, curve: Curve, *, last: bool
+    ) -> None:
         """Keep a curve; at the last rung the trial has ended, and where it diverged."""
+        self.meter.end(index)
+        place = places[index]
         self._climbs[place] = self._climbs[place].higher(horizon, curve)
         if last or curve.diverged:
             self._end(place)
@@ -99,12 +112,14 @@ class Cohort:
 
     def _stop_at(self, horizon: int, index: int, row: Evaluation) -> bool:
         """Stop where a rung is a cut; and let no result wait while others are trained."""
+        self.meter.at(index, row.step)
         self.results.write_if_due()
         cuts = self.plan.rungs.kind == "truncate" and horizon < self.plan.total_steps
         return cuts and row.step == horizon
 
     def _report(self, index: int, row: Evaluation) -> bool:
         """Report a value at its step; True when the pruner wants the trial to stop."""
+        self.meter.at(index, row.step)
         trial_id, study = self.trials[index].trial_id, self.trials[index].study
         with self.clock.measure("storing"):
             value = getattr(row, self.plan.config.search.objective)

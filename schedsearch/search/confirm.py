@@ -5,12 +5,11 @@ from contextlib import AbstractContextManager
 from optuna.study import Study
 
 from schedsearch.errors import RunError
-from schedsearch.search.asking import FINISHED
 from schedsearch.search.events import Note, OnEvent
 from schedsearch.search.opening import open_beside
 from schedsearch.search.pairs import ChooseEngine, Crew, Wanted
 from schedsearch.search.plan import Plan
-from schedsearch.search.references import finalists_of, to_tune
+from schedsearch.search.references import ALL, RATES, finalists_of, to_tune
 from schedsearch.search.shares import open_shares, trials_of
 from schedsearch.seeds import derive_seed
 from schedsearch.storage.best import comparable
@@ -22,6 +21,20 @@ from schedsearch.storage.finalists import (
     write_concluded,
 )
 from schedsearch.storage.owners import Leases
+from schedsearch.storage.records import FINISHED
+
+
+def confirming_runs(plan: Plan) -> int:
+    """Give how many runs a plan's confirmation takes at the most: none where none is wished."""
+    wish, references = plan.config.confirmation, len(ALL)
+    if not wish.seeds:
+        return 0
+    return references * RATES + wish.seeds * (plan.finalists + references)
+
+
+def tested_runs(plan: Plan) -> int:
+    """Give how many runs are trained for the test split at the most: best, and references."""
+    return 1 + len(ALL) if plan.config.confirmation.seeds else 1
 
 
 def confirm(
@@ -68,13 +81,15 @@ def confirm(
     rates = [Wanted(schedule, plan.seed) for schedule in schedules]
     with Leases(book._storage) as leases:
         crew = Crew(book, plan, leases, choose_engine, lock, on_event)
-        if not crew.train(rates, "tuning the references"):
+        last = tested_runs(plan) * plan.total_steps
+        after = last + len(seeds) * (count + len(ALL)) * plan.total_steps
+        if not crew.train(rates, "tuning the references", after):
             return None
         done = crew.ended()
         tuned = [done[each.pair] for each in rates]
         finalists = finalists_of(search, tuned, plan, count)
         wanted = [Wanted(f.schedule, seed) for seed in seeds for f in finalists]
-        if not crew.train(wanted, "confirming"):
+        if not crew.train(wanted, "confirming", last):
             return None
     if len(seeds) not in looks:
         looks = (*looks, len(seeds))

@@ -40,6 +40,13 @@ class AtRung:
 
 
 @dataclass(frozen=True)
+class Ahead:
+    """So many optimizer steps are planned still: of all phases, if nothing more diverges."""
+
+    steps: int
+
+
+@dataclass(frozen=True)
 class Chosen:
     """How runs are trained, and why."""
 
@@ -62,5 +69,5 @@ class Confirming:
     total: int
 
 
-Event: TypeAlias = Chosen | Started | AtRung | Trained | Confirming | Note
+Event: TypeAlias = Chosen | Started | AtRung | Trained | Confirming | Ahead | Note
 OnEvent: TypeAlias = Callable[[Event], None]

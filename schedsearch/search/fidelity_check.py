@@ -11,7 +11,6 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from schedsearch.errors import RunError
-from schedsearch.search.asking import FINISHED
 from schedsearch.search.events import OnEvent
 from schedsearch.search.opening import open_beside
 from schedsearch.search.plan import Plan
@@ -19,6 +18,7 @@ from schedsearch.search.study import search
 from schedsearch.seeds import derive_seed
 from schedsearch.storage.checks import CHECKS, checks_name
 from schedsearch.storage.owners import abandoned
+from schedsearch.storage.records import FINISHED
 from schedsearch.training import Engine
 
 
@@ -38,6 +38,7 @@ def train_checks(
     engine: Engine,
     lock: AbstractContextManager[object],
     on_event: OnEvent,
+    after: int = 0,
 ) -> None:
     """Train the schedules that check the rungs, but for those that have been trained.
 
@@ -49,6 +50,7 @@ def train_checks(
         engine: what trains the schedules.
         lock: held while trials are asked; processes on this machine share it.
         on_event: told of each.
+        after: the optimizer steps that are planned for after the check.
     """
     count = checks_wanted(plan)
     if not count:
@@ -56,7 +58,7 @@ def train_checks(
     with lock:
         book = _book(study)
     if len(book.get_trials(deepcopy=False, states=FINISHED)) < count:
-        search(book, _plan_of_checks(plan, count), engine, lock, on_event)
+        search(book, _plan_of_checks(plan, count), engine, lock, on_event, after)
 
 
 def wait_for_checks(study: Study, plan: Plan) -> bool:

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from schedsearch.schedules import Schedule, suggest_schedule
 from schedsearch.search.plan import Plan
 from schedsearch.search.samplers import LEARN_FROM_PART, SeededByTrial
-from schedsearch.storage.records import PREFIX, SCHEDULE, read_result
+from schedsearch.storage.records import FINISHED, PREFIX, SCHEDULE, read_result
 
 GOOD = 25  # as many good trials as TPE ever tells from the rest
 
@@ -92,7 +92,7 @@ class Mirror:
         It follows from the trials alone: whoever goes on with a study sees the same.
         """
         trials = InMemoryStorage.get_all_trials(self._memory, self.study._study_id, deepcopy=False)
-        finished = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+        finished = [t for t in trials if t.state in FINISHED]
         seen = visible(finished, self.plan.config.search.history, self.study.direction)
         return [
             _bare(trial)

@@ -14,14 +14,14 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from schedsearch.schedules import Schedule
-from schedsearch.search.asking import FINISHED
 from schedsearch.search.events import Confirming, OnEvent
+from schedsearch.search.meter import Meter
 from schedsearch.search.plan import Plan
 from schedsearch.search.results import WAIT_SECONDS
 from schedsearch.storage.bulk import Ended, Sampled, create_running, write_results, write_sampled
 from schedsearch.storage.finalists import SEED, Pair, by_pair, pair_of
 from schedsearch.storage.owners import Leases, abandoned, release
-from schedsearch.storage.records import SCHEDULE, result_of, system_attrs, user_attrs
+from schedsearch.storage.records import FINISHED, SCHEDULE, result_of, system_attrs, user_attrs
 from schedsearch.training import Curve, Engine, Evaluation, threads
 
 ChooseEngine = Callable[[int], Engine]
@@ -59,8 +59,15 @@ class Crew:
     _waiting: list[tuple[int, Curve]] = field(default_factory=list)
     _written: float = 0.0
 
-    def train(self, wanted: Sequence[Wanted], what: str) -> bool:
-        """Train what is missing; False while other processes still train some of it."""
+    def train(self, wanted: Sequence[Wanted], what: str, after: int = 0) -> bool:
+        """Train what is missing; False while other processes still train some of it.
+
+        Args:
+            wanted: what is to be there at the end.
+            what: what is done, in words.
+            after: the optimizer steps that are planned for after this.
+        """
+        meter = Meter(self.on_event, after)
         pairs = {each.pair for each in wanted}
         told = False
         self._choose(wanted)
@@ -72,7 +79,9 @@ class Crew:
             if not told:
                 self.on_event(Confirming(what, done, len(pairs)))
                 told = True
-            self._train(batch, what, done, len(pairs))
+            total_steps, others = self.plan.total_steps, len(pairs) - done - len(batch)
+            meter.begin(len(batch), total_steps, max(0, others) * total_steps)
+            self._train(batch, what, done, len(pairs), meter)
 
     def ended(self) -> dict[Pair, FrozenTrial]:
         """Return the trials that have ended, by what they trained."""
@@ -158,15 +167,24 @@ class Crew:
         write_sampled(storage, rows, self.leases.owner)
         return batch
 
-    def _train(self, batch: Sequence[tuple[int, Wanted]], what: str, done: int, total: int) -> None:
+    def _train(
+        self,
+        batch: Sequence[tuple[int, Wanted]],
+        what: str,
+        done: int,
+        total: int,
+        meter: Meter,
+    ) -> None:
         def keep(index: int, curve: Curve) -> None:
             nonlocal done
             done += 1
+            meter.end(index)
             self._waiting.append((batch[index][0], curve))
             self._write_if_due()
             self.on_event(Confirming(what, done, total))
 
         def go_on(index: int, row: Evaluation) -> bool:
+            meter.at(index, row.step)
             self._write_if_due()
             return False
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from schedsearch.search.asking import FINISHED, Asked
+from schedsearch.search.asking import Asked
 from schedsearch.search.clock import Clock
 from schedsearch.search.events import Note, OnEvent, Trained
 from schedsearch.search.plan import Plan
@@ -17,6 +17,7 @@ from schedsearch.storage.best import Objective, best_trial, better
 from schedsearch.storage.bulk import Ended, write_results
 from schedsearch.storage.owners import Leases
 from schedsearch.storage.records import (
+    FINISHED,
     Result,
     read_result,
     read_schedule,

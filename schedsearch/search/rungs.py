@@ -51,14 +51,17 @@ class Rungs:
         """
         return ceil(count / self.eta)
 
-    def steps(self, count: int) -> int:
-        """Give the optimizer steps that a cohort takes in which nothing diverges.
+    def steps(self, count: int, first: int = 1) -> int:
+        """Give the steps that so many schedules take from a rung on, when none of them diverges.
 
-        >>> Rungs("squeeze", (67, 200, 600)).steps(9) == 9 * 67 + 3 * 200 + 600
+        >>> rungs = Rungs("squeeze", (67, 200, 600))
+        >>> rungs.steps(9) == 9 * 67 + 3 * 200 + 600
+        True
+        >>> rungs.steps(3, first=2) == 3 * 200 + 600
         True
         """
         total = 0
-        for horizon in self.horizons:
+        for horizon in self.horizons[first - 1 :]:
             total += count * horizon
             count = self.promoted(count)
         return total

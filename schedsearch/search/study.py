@@ -7,14 +7,16 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from schedsearch.errors import RunError
-from schedsearch.search.asking import FINISHED, Asked, Asker
+from schedsearch.search.asking import Asked, Asker
 from schedsearch.search.clock import Clock
 from schedsearch.search.cohort import Cohort
 from schedsearch.search.events import Note, OnEvent, Started
+from schedsearch.search.meter import Meter
 from schedsearch.search.plan import Plan
 from schedsearch.search.results import Results, Standing
 from schedsearch.search.shares import Share, open_shares, trials_of
 from schedsearch.storage.owners import Leases
+from schedsearch.storage.records import FINISHED
 from schedsearch.training import Engine
 
 
@@ -24,6 +26,7 @@ def search(
     engine: Engine,
     lock: AbstractContextManager[object],
     on_event: OnEvent,
+    after: int = 0,
 ) -> Clock:
     """Train trials until the run has its total of finished ones (or others train the last).
 
@@ -33,9 +36,10 @@ def search(
         engine: what trains the trials.
         lock: held while a batch is asked; processes on this machine share it.
         on_event: told of each trial.
+        after: the optimizer steps that are planned for after the search.
     """
     try:
-        return _search(study, plan, engine, lock, on_event)
+        return _search(study, plan, engine, lock, on_event, after)
     except KeyError as error:
         if "Record does not exist" not in str(error):  # Optuna's words
             raise
@@ -48,8 +52,9 @@ def _search(
     engine: Engine,
     lock: AbstractContextManager[object],
     on_event: OnEvent,
+    after: int,
 ) -> Clock:
-    clock = Clock()
+    clock, meter = Clock(), Meter(on_event, after)
     with lock:
         shares = open_shares(study, plan)
     finished = sum(t.state in FINISHED for t in trials_of(shares))
@@ -60,7 +65,7 @@ def _search(
         while batch := _ask(askers, clock, on_event):
             trials = [trial for asker in askers.values() for trial in asker.trials]
             results.standing = Standing.of(trials, plan.config.search.objective)
-            Cohort(plan, engine, clock, results, on_event, batch).train()
+            Cohort(plan, engine, clock, results, on_event, batch, meter).train()
     running = sum(t.state == TrialState.RUNNING for t in trials_of(shares))
     if running:
         on_event(Note(f"{running} trials are still being trained by other processes"))

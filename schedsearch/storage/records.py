@@ -7,10 +7,13 @@ are system attributes, which no dashboard table lists. No value is longer than 6
 from collections.abc import Mapping
 from typing import Any
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from schedsearch.schedules import Schedule
 from schedsearch.training import Curve
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+"""The states of a trial that is over; none of ours fails."""
 
 PREFIX = "schedsearch:"
 SCHEDULE = f"{PREFIX}schedule"

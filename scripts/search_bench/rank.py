@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from schedsearch import open_run, run_study
-from schedsearch.config import parse_config
 from schedsearch.files import write_atomically
 from schedsearch.schedules.families import DEFAULT_FAMILIES
 from schedsearch.seeds import derive_seed

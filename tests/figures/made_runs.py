@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,9 +11,11 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState
 
 from schedsearch import FAMILIES, Schedule, Warmup
+from schedsearch.analysis.confirmation import conclude_from
 from schedsearch.analysis.frames import curves_frame, rungs_frame, trials_frame
 from schedsearch.analysis.snapshot import Snapshot
 from schedsearch.config import parse_config
+from schedsearch.storage.finalists import FINALIST, SEED, Concluded, Finalist
 from schedsearch.storage.records import PREFIX, SCHEDULE
 
 NAMES = tuple(family.name for family in FAMILIES)
@@ -93,9 +95,73 @@ def made_trial(
     )
 
 
-def made_run(trials: Sequence[FrozenTrial], name: str = "made", **changes: Any) -> Snapshot:
-    """Make a run of trials."""
+SEEDS = (11, 12, 13, 14, 15, 16, 17, 18)
+
+
+def confirming(
+    finalists: Sequence[FrozenTrial | Schedule],
+    losses: Mapping[int, Sequence[float]],
+    seeds: Sequence[int] = SEEDS,
+) -> tuple[Concluded, list[FrozenTrial]]:
+    """Make a confirmation of trials and of tuned schedules.
+
+    Args:
+        finalists: who takes part.
+        losses: what each reached on each seed, by its place; infinite where it diverged.
+        seeds: the fresh seeds.
+    """
+    basis: list[Finalist] = []
+    made: list[FrozenTrial] = []
+    for place, each in enumerate(finalists):
+        if isinstance(each, Schedule):
+            schedule, finalist = each, Finalist(each, (each.family,), None, 0.1)
+        else:
+            schedule = Schedule.from_dict(each.system_attrs[SCHEDULE])
+            finalist = Finalist(schedule, (FINALIST,), each.number, 0.1)
+        basis.append(finalist)
+        for seed, loss in zip(seeds, losses[place], strict=True):
+            state = "finished" if math.isfinite(loss) else "diverged"
+            trial = made_trial(
+                len(made),
+                schedule.family,
+                loss=loss if state == "finished" else 0.1,
+                state=state,
+                steps=600 if state == "finished" else 300,
+                evals=20 if state == "finished" else 10,
+            )
+            trial.system_attrs |= {SCHEDULE: schedule.to_dict(), SEED: seed}
+            made.append(trial)
+    tried = sum(not isinstance(each, Schedule) for each in finalists)
+    looks = (len(seeds),)
+    return Concluded(tuple(basis), tuple(seeds), tried, 60, 0, "welch", looks), made
+
+
+def made_run(
+    trials: Sequence[FrozenTrial],
+    name: str = "made",
+    confirmation: tuple[Concluded, list[FrozenTrial]] | None = None,
+    *,
+    ranks: bool = False,
+    **changes: Any,
+) -> Snapshot:
+    """Make a run of trials.
+
+    Args:
+        trials: they.
+        name: the run's name.
+        confirmation: what was confirmed; see `confirming`.
+        ranks: whether each family has a study of its own, with numbers from zero.
+        changes: what the study file says.
+    """
     studies = [(name, list(trials))]
+    if ranks:
+        groups: dict[str, list[FrozenTrial]] = {}
+        for trial in trials:
+            groups.setdefault(f"{name}/{trial.params['family']}", []).append(trial)
+        for group in groups.values():
+            for number, trial in enumerate(group):
+                trial.number = number
+        studies = list(groups.items())
     content = {"name": name, "task": "digits", "trials": max(1, len(trials)), **changes}
     attributes = {
         "identity": {"model": "mlp"},
@@ -107,8 +173,13 @@ def made_run(trials: Sequence[FrozenTrial], name: str = "made", **changes: Any) 
         },
     }
     frames = (trials_frame(studies), curves_frame(studies), rungs_frame(studies))
-    stored = {(name, trial.number): trial for trial in trials}
-    return Snapshot(name, parse_config(content), attributes, *frames, None, stored)
+    stored = {(study, trial.number): trial for study, every in studies for trial in every}
+    config, confirmed = parse_config(content), None
+    held: list[FrozenTrial] = []
+    if confirmation is not None:
+        basis, held = confirmation
+        confirmed = conclude_from(basis, held, config.search.objective)
+    return Snapshot(name, config, attributes, *frames, confirmed, stored, held)
 
 
 def many(count: int, seed: int = 0) -> list[FrozenTrial]:
@@ -122,6 +193,19 @@ def many(count: int, seed: int = 0) -> list[FrozenTrial]:
         state = ("diverged", "pruned", *["finished"] * 10)[number % 12]
         made.append(made_trial(number, family, base_lr=base_lr, loss=loss, state=state))
     return made
+
+
+def confirmed_run(count: int = 60) -> Snapshot:
+    """Make a run of trials whose four best, and a tuned reference, were confirmed on eight seeds.
+
+    The best diverged on two seeds.
+    """
+    trials = many(count)
+    ended = [t for t in trials if t.state == TrialState.COMPLETE and t.values[0] < 9.0]
+    best = sorted(ended, key=lambda t: t.values[0])[:4]
+    losses = {i: [0.1 + i / 50 + s / 100 for s in range(8)] for i in range(5)}
+    losses[0][2:4] = [math.inf, math.inf]
+    return made_run(trials, "made", confirming([*best, Schedule("SWALR", 0.2)], losses))
 
 
 def embedded(page: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from made_runs import made_run, made_trial, many
+from made_runs import confirmed_run, embedded, made_run, made_trial, many
 
 from schedsearch.outputs.report import report
 
@@ -99,6 +99,30 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 
 
+def assert_whole(tab: "Page", page: str, width: int) -> None:
+    """Check that a page shows all that it holds: no empty panel, nothing cut, nothing overlapping.
+
+    Where there is no panel at all, the answer and what reproduces it are there.
+    """
+    titles = tab.locator("section.figure h2").all_inner_texts()
+    assert len(titles) == page.count('class="figure"')
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling"
+    panels = tab.evaluate(DRAWN)
+    assert len(panels) == page.count('class="panel"')
+    for name, wide, high, marks, right in panels:
+        assert marks > 0, f"{name} is empty"
+        assert wide > 300, name
+        assert high > 150, name
+        assert right <= width, name
+    assert tab.evaluate(CUT) == []
+    assert tab.evaluate(OVERLAP) == []
+    told = tab.locator(".panel .xtitle").all_text_contents()
+    labels = [p["layout"]["xaxis"]["title"]["text"] for p in embedded(page)["panels"]]
+    assert told == [label.replace("<br>", "") for label in labels]
+    assert tab.locator(".headline").first.is_visible()
+    assert tab.locator(".provenance").last.is_visible()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_a_page_shows_every_section_whole(opened: Open, size: str) -> None:
@@ -110,19 +134,70 @@ def test_a_page_shows_every_section_whole(opened: Open, size: str) -> None:
     page = report([run])
     tab, wrong = opened(page, **SIZES[size])
     assert wrong == []
-    titles = tab.locator("section.figure h2").all_inner_texts()
-    assert len(titles) == page.count('class="figure"') == 10
-    width = SIZES[size]["viewport"]["width"]
-    assert tab.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling"
-    panels = tab.evaluate(DRAWN)
-    assert len(panels) == page.count('class="panel"')
-    for name, wide, high, marks, right in panels:
-        assert marks > 0, f"{name} is empty"
-        assert wide > 300, name
-        assert high > 150, name
-        assert right <= width, name
-    assert tab.evaluate(CUT) == []
-    assert tab.evaluate(OVERLAP) == []
+    assert page.count('class="figure"') == 10
+    assert_whole(tab, page, SIZES[size]["viewport"]["width"])
+
+
+def ranked() -> Any:
+    """Make a run in which each family has a study of its own."""
+    return made_run(many(90), "ranked", ranks=True)
+
+
+ODD: dict[str, tuple[Callable[[], Any], set[str], set[str]]] = {
+    "one trial": (lambda: made_run([made_trial(0, "StepLR")]), {"winner"}, {"importance"}),
+    "all diverged": (
+        lambda: made_run([made_trial(i, "StepLR", state="diverged") for i in range(3)]),
+        {"families", "budget"},
+        {"winner", "convergence", "compute"},
+    ),
+    "one family": (
+        lambda: made_run([made_trial(i, "SWALR", loss=0.1 + i / 90) for i in range(30)]),
+        {"convergence", "importance"},
+        {"fidelity"},
+    ),
+    "a thousand trials": (lambda: confirmed_run(1000), {"confirmation", "importance"}, set()),
+    "a study per family": (ranked, {"convergence", "families", "compute"}, {"confirmation"}),
+    "a confirmation": (confirmed_run, {"confirmation", "convergence"}, {"fidelity"}),
+    "nothing finished": (lambda: made_run([]), set(), {"winner", "families"}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("odd", ODD)
+def test_reports_of_odd_studies_are_whole(opened: Open, odd: str) -> None:
+    make, has, lacks = ODD[odd]
+    run = make()
+    page = report([run])
+    size = "phone" if odd == "a confirmation" else "desktop"
+    tab, wrong = opened(page, **SIZES[size])
+    assert wrong == []
+    assert_whole(tab, page, SIZES[size]["viewport"]["width"])
+    names = tab.locator("section.figure").evaluate_all("all => all.map(s => s.dataset.figure)")
+    assert has <= set(names)
+    assert not lacks & set(names)
+    points = "all => all.flatMap(div => div.data.map(t => t.x.length)).reduce((a, b) => a + b, 0)"
+    trials = tab.locator('[data-figure="families"] .panel').evaluate_all(points)
+    assert trials == len(run.trials), "all trials of all studies have a point"
+    assert tab.locator(".legend .family").count() == len(run.families())
+
+
+@pytest.mark.slow
+def test_the_legend_hides_a_band_with_its_line(opened: Open) -> None:
+    run = confirmed_run()
+    assert run.confirmed is not None
+    family = run.confirmed.winner.finalist.schedule.family
+    tab, wrong = opened(report([run]), **SIZES["desktop"])
+    panels = '[data-figure="convergence"] .panel'
+    seen = f"""family => [...document.querySelectorAll('{panels}')].flatMap(div =>
+      div.data.filter(t => t.meta.family === family && t.visible === true)
+                     .map(t => t.meta.kind))"""
+    filled = tab.locator('[data-figure="convergence"] .fills path.js-fill')
+    before = filled.count()
+    assert sorted(tab.evaluate(seen, family)) == ["band", "band", "line", "line"]
+    tab.locator(f'.legend [data-family="{family}"]').click()
+    assert tab.evaluate(seen, family) == []
+    assert filled.count() == before - 2
+    assert wrong == []
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import matplotlib.image
 import pytest
-from made_runs import made_run, made_trial, many
+from made_runs import confirmed_run, made_run, made_trial, many
 from matplotlib import pyplot
 
 from schedsearch import FAMILIES, Schedule, Warmup, open_run, plot
@@ -23,15 +23,11 @@ def test_every_figure_is_painted_and_is_one_for_plotly(figure: Any) -> None:
     from plotly.graph_objects import Figure
 
     trials = [*many(60), made_trial(60, "StepLR", rungs=[(200, 0.5)])]
-    run = made_run(trials)
+    run = made_run(trials) if figure.name == "fidelity" else confirmed_run()
     falling = [2.3] * 80 + [2.3 - i / 20 for i in range(40)] + [1.0 + i for i in range(30)]
     rates = [1e-6 * 1.114**i for i in range(150)]
     run.attributes["range_test"] = {"rates": rates, "losses": [falling] * 2, "seconds": 1.0}
-    table = figure.table(run)
-    if figure.name == "confirmation":
-        assert table.empty
-        return
-    chart = figure.draw(table)
+    chart = figure.draw(figure.table(run))
     made = Figure(chart_figure(chart))  # plotly checks every key and value
     assert len(made.data) == sum(len(panel.series) for panel in chart.panels)
     painted = paint(chart)
@@ -40,7 +36,8 @@ def test_every_figure_is_painted_and_is_one_for_plotly(figure: Any) -> None:
     for axes, panel in zip(painted.axes, chart.panels, strict=True):
         assert axes.get_xlabel() == panel.x.label
         drawn = len(axes.lines) + len(axes.collections) + len(axes.containers)
-        assert drawn == len(panel.series) + len(panel.guides)
+        intervals = sum(s.kind == "points" and bool(s.low) for s in panel.series)
+        assert drawn == len(panel.series) + intervals + len(panel.guides)
 
 
 def test_a_figure_of_a_notebook_has_a_legend_with_each_family_once(finished: Path) -> None:
@@ -51,6 +48,21 @@ def test_a_figure_of_a_notebook_has_a_legend_with_each_family_once(finished: Pat
         assert trace.line.color == look_of(trace.name).colour
     assert made.layout.title.text == "Convergence of the best run of each family"
     assert made._repr_html_()
+
+
+def test_a_band_is_no_entry_of_the_legend_and_goes_with_its_line() -> None:
+    chart = next(f for f in FIGURES if f.name == "convergence")
+    drawn = chart.draw(chart.table(confirmed_run()))
+    made = chart_figure(drawn)
+    bands = [trace for trace in made["data"] if trace["meta"]["kind"] == "band"]
+    assert len(bands) == 2 * sum(s.kind == "band" for s in drawn.panels[0].series) > 2
+    for band in bands:
+        assert not band["showlegend"]
+        line = next(t for t in made["data"] if t["showlegend"] and t["name"] == band["name"])
+        assert band["legendgroup"] == line["legendgroup"]
+        assert len(band["x"]) == len(band["y"])
+    labels = [text.get_text() for text in paint(drawn).legends[0].get_texts()]
+    assert len(set(labels)) == len(labels) == sum(t["showlegend"] for t in made["data"])
 
 
 def test_unknown_kinds_and_empty_figures_are_messages(finished: Path) -> None:

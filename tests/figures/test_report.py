@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_runs import embedded, made_run, made_trial, many
+from made_runs import confirmed_run, embedded, made_run, made_trial, many
 
 import schedsearch
 from schedsearch import Schedule, Warmup, open_run
@@ -152,8 +152,19 @@ def test_a_page_asks_for_nothing_from_anywhere() -> None:
 
 
 def test_a_thousand_trials_are_small_enough() -> None:
-    page = report([made_run(many(1000))])
+    page = report([confirmed_run(1000)])
     assert len(page.encode()) < 6_000_000
+
+
+def test_a_confirmed_run_says_what_its_bands_are_and_lists_its_references() -> None:
+    page = report([confirmed_run()])
+    assert "Band: lowest to highest of 8 fresh seeds, its line the median" in text_of(page)
+    assert 'data-family="SWALR"' in page, "a reference that was tuned beside the search"
+    every = [t for p in embedded(page)["panels"] for t in p["data"]]
+    bands = [trace for trace in every if trace["meta"]["kind"] == "band"]
+    assert bands
+    assert all(trace["meta"]["family"] for trace in bands)
+    assert "Band:" not in text_of(report([made_run(many(20))]))
 
 
 def test_a_confirmed_run_answers_with_its_confirmation(launch: Callable[..., Outcome]) -> None:

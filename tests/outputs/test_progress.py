@@ -1,14 +1,19 @@
-"""What is shown while a search goes on: lines, a live bar, or next to nothing."""
+"""What is shown while a search goes on: lines, live lines, or next to nothing."""
 
 import io
+import re
 from collections.abc import Callable, Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 
 from schedsearch.launch import Outcome
+from schedsearch.outputs.pace import BLOCKS, Pace, spark, time_left
 from schedsearch.outputs.progress import Display, make_display
-from schedsearch.search.events import AtRung, Event, Note, Started, Trained
+from schedsearch.search.events import Ahead, AtRung, Confirming, Event, Note, Started, Trained
 
 
 def trained(finished: int, total: int, best: float | None = 0.1234, **more: object) -> Trained:
@@ -35,8 +40,8 @@ EVENTS: list[Event] = [
 ]
 
 
-def shown(events: Sequence[Event], *, terminal: bool, quiet: bool = False) -> str:
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=100, soft_wrap=True)
+def shown(events: Sequence[Event], *, terminal: bool, quiet: bool = False, width: int = 100) -> str:
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=width)
     with make_display(console, quiet=quiet) as display:
         for event in events:
             display(event)
@@ -52,10 +57,24 @@ def test_without_a_terminal_there_are_plain_lines(monkeypatch: pytest.MonkeyPatc
     assert "\r" not in text
     assert text.splitlines() == [
         "digits: 3 trials",
-        "1/3 trials, none finished yet, 20 s left",
+        "1/3 trials, none finished yet, 6.0/min",
         "trial 1 was left by a process that ended: trained again",
-        "2/3 trials, best 0.1234 LinearLR, 15 s left",
-        "3/3 trials, best 0.1234 LinearLR, 0 s left",
+        "2/3 trials, best 0.1234 LinearLR, 4.0/min",
+        "3/3 trials, best 0.1234 LinearLR, 4.5/min",
+    ]
+
+
+def test_the_time_left_is_that_of_the_steps_that_are_planned_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = iter([0.0, 0.0, 0.0, 10.0, 10.0, 20.0, 20.0, 30.0])
+    monkeypatch.setattr("schedsearch.outputs.progress.time.monotonic", lambda: next(now))
+    events: list[Event] = [Started("digits", 0, 4), Ahead(4000), Ahead(3000), trained(1, 4)]
+    events += [Ahead(1000), trained(4, 4), Confirming("confirming", 0, 8)]
+    assert shown(events, terminal=False).splitlines()[1:] == [
+        "1/4 trials, best 0.1234 LinearLR, 6.0/min, about 30 s left",
+        "4/4 trials, best 0.1234 LinearLR, 12/min, about 7 s left",
+        "confirming: 0/8 runs",
     ]
 
 
@@ -85,7 +104,35 @@ def test_rungs_have_lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_live_bar_names_the_rung() -> None:
     text = shown([Started("a[red]b", 0, 3), *RUNGS, trained(3, 3)], terminal=True)
-    assert "a[red]b, rung 3/3: 1 schedule at 600 steps" in text
+    assert "a[red]b: rung 3/3: 1 schedule at 600 steps" in text
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines that a terminal was given, each without what moves and colours it."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    return re.split(r"[\r\n]+", plain)
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 200])
+def test_a_live_line_never_wraps(width: int) -> None:
+    events = [Started("a-run-with-quite-a-long-name" * 2, 0, 1000), *RUNGS, Ahead(10**9)]
+    events += [
+        trained(i, 1000, 1 / i, best_family="ReduceLROnPlateau+StepLR") for i in range(1, 99)
+    ]
+    lines = lines_of(shown(events, terminal=True, width=width))
+    assert max(map(cell_len, lines)) <= min(width, 100)
+    assert any(line.startswith("best 0.0102 Reduce"[: width - 1]) for line in lines)
+    assert any(line.startswith("a-run-with") for line in lines)
+    if width >= 60:
+        assert any("98/1000 trials" in line for line in lines)
+        assert any(set(BLOCKS) & set(line) for line in lines)
+
+
+def test_nothing_is_left_of_live_lines() -> None:
+    text = shown([*EVENTS, *RUNGS, Confirming("confirming", 1, 8)], terminal=True)
+    erased = "\x1b[1A\x1b[2K"
+    assert text.endswith(erased * 3), "the last three lines, from below"
+    assert text.removesuffix(erased * 3).endswith("\x1b[?25h\r"), "the cursor is shown again"
 
 
 def test_quiet_tells_only_what_a_person_should_know() -> None:
@@ -126,3 +173,56 @@ def test_a_search_on_a_terminal_shows_its_bar(launch: Callable[..., Outcome]) ->
     assert isinstance(console.file, io.StringIO)
     assert "a[bold]b" in console.file.getvalue()
     assert "2/2" in console.file.getvalue()
+
+
+@given(st.lists(st.floats(1e-6, 1e6), max_size=60), st.integers(1, 30))
+def test_a_sparkline_is_highest_and_lowest_where_its_values_are(
+    values: list[float], width: int
+) -> None:
+    drawn = spark(values, width)
+    assert len(drawn) == min(width, len(values))
+    heights = [BLOCKS.index(block) for block in drawn]
+    if len(values) <= width:
+        order = sorted(range(len(values)), key=lambda i: values[i])
+        assert [heights[i] for i in order] == sorted(heights)
+        if len(set(heights)) > 1:
+            assert (min(heights), max(heights)) == (0, len(BLOCKS) - 1)
+
+
+@given(st.integers(1, 10**6), st.floats(0.01, 100.0), st.integers(2, 200))
+def test_an_even_pace_is_reckoned_exactly(steps: int, seconds: float, count: int) -> None:
+    pace = Pace()
+    for i in range(count):
+        pace.saw(i * seconds, steps * (2 * count - i))
+    left = pace.seconds_left((count - 1) * seconds)
+    assert left == pytest.approx(seconds * (count + 1))
+
+
+def test_no_time_is_said_that_is_not_known() -> None:
+    pace = Pace()
+    pace.saw(0.0, 100)
+    pace.saw(1.0, 150)  # more was planned
+    assert time_left(pace.seconds_left(2.0)) == ""
+
+
+def test_the_steps_ahead_become_fewer_down_to_what_the_test_takes(
+    launch: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("schedsearch.search.meter.TELL_SECONDS", 0.0)
+    told: list[Event] = []
+    launch(
+        trials=9,
+        training={"total_steps": 90},
+        fidelity={"kind": "squeeze", "rungs": [30], "min_steps": 30, "checks": 2},
+        confirmation={"seeds": 4, "finalists": 2},
+        families=["Constant", "LinearLR"],
+        run_options={"on_event": told.append},
+    )
+    ahead = [event.steps for event in told if isinstance(event, Ahead)]
+    check, confirm, test = 2 * 120, (16 + 4 * 4) * 90, 3 * 90
+    search = 9 * 30 + 3 * 90
+    assert ahead[0] == check + search + confirm + test
+    assert ahead == sorted(ahead, reverse=True), "nothing diverged and nothing was added"
+    assert ahead[-1] == test
+    began = next(i for i, event in enumerate(told) if isinstance(event, Confirming))
+    assert [e.steps for e in told[:began] if isinstance(e, Ahead)][-1] == confirm + test

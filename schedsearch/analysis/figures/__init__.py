@@ -60,8 +60,8 @@ FIGURES: tuple[Figure, ...] = (
     ),
     Figure(
         "convergence",
-        "One run a family, its best; one seed. Where accuracies come close to 100%, the scale "
-        "shows the errors that are left.",
+        "The best of each family, on the data that no step was taken with. Where accuracies come "
+        "close to 100%, the scale shows the errors that are left.",
         convergence.table,
         convergence.draw,
     ),

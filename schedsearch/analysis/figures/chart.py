@@ -35,18 +35,18 @@ class Series:
 
     Args:
         name: what the legend calls it.
-        kind: a line, a line of steps, points, or bars from the left.
+        kind: a line, a line of steps, points, bars from the left, or a band around a line.
         x: places along.
         y: places up; for bars, the row of each.
         hover: what is said of each point, or of all of them.
         family: gives the colour, and is what the legend switches; None: the text's colour.
         mark: what became of the trials that the points stand for.
-        low: where the interval along x of each point begins.
+        low: where the interval of each begins: along x for points, along y for a band.
         high: where it ends.
     """
 
     name: str
-    kind: Literal["line", "steps", "points", "bars"]
+    kind: Literal["line", "steps", "points", "bars", "band"]
     x: tuple[float, ...]
     y: tuple[float, ...]
     hover: str | tuple[str, ...] = ""
@@ -78,7 +78,8 @@ class Panel:
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure: its title, and panels beside each other."""
+    """A figure: its title, panels beside each other, and what is to be known of what they show."""
 
     title: str
     panels: tuple[Panel, ...]
+    note: str = ""

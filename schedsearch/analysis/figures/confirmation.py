@@ -34,6 +34,6 @@ def draw(finalists: pd.DataFrame) -> Chart:
         )
     accuracy = finalists["name"].iloc[0] == "val_accuracy"
     what = "validation accuracy" if accuracy else "validation loss"
-    x = Axis(f"mean final {what} over {finalists['seeds'].iloc[0]} fresh seeds", percent=accuracy)
+    x = Axis(f"mean final {what}\nover {finalists['seeds'].iloc[0]} fresh seeds", percent=accuracy)
     y = Axis("", ticks=tuple(ticks), reverse=True, span=(-0.6, len(ticks) - 0.4))
     return Chart("Confirmation on fresh seeds", (Panel(x, y, tuple(series), (), len(ticks)),))

@@ -1,12 +1,21 @@
-"""Rates: the learning rates of the best run of each family, as they were trained."""
+"""Rates: the learning rates of the best of each family, as they were trained.
+
+Where a family was confirmed they are those of its best finalist, on the first seed on which
+none came further.
+"""
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
+from schedsearch.analysis.confirmation import Confirmed
 from schedsearch.analysis.figures.chart import Axis, Chart, Panel, Series
 from schedsearch.analysis.snapshot import Snapshot
-from schedsearch.analysis.wording import trial_in_words
+from schedsearch.analysis.wording import finalist_in_words, trial_in_words
+from schedsearch.schedules import Schedule
+from schedsearch.storage.finalists import by_pair
+from schedsearch.storage.records import read_columns
 
 COLUMNS = ("family", "trial", "step", "lr", "words")
 _MOST_POINTS = 300
@@ -14,12 +23,15 @@ _MOST_POINTS = 300
 
 def table(run: Snapshot) -> pd.DataFrame:
     """Return the rates of each family's best trial: a row for each step that matters, COLUMNS."""
-    found = [
-        rates_of(run, row.study, row.trial).assign(
-            family=row.family, trial=row.trial, words=trial_in_words(row)
-        )
-        for row in run.best_rows()
-    ]
+    best, found = run.best_finalists(), []
+    for row in run.best_rows():
+        if (finalist := best.pop(row.family, None)) is not None:
+            found.append(_rates_of_finalist(run, finalist))
+        else:
+            of_trial = rates_of(run, row.study, row.trial)
+            words = trial_in_words(row)
+            found.append(of_trial.assign(family=row.family, trial=row.trial, words=words))
+    found += [_rates_of_finalist(run, finalist) for finalist in best.values()]
     return (
         pd.concat(found, ignore_index=True)[list(COLUMNS)]
         if found
@@ -33,7 +45,21 @@ def rates_of(run: Snapshot, study: str, trial: int) -> pd.DataFrame:
     Where it can't be built here (a family that is not imported) or counts epochs, these are the
     rates that the evaluations recorded.
     """
-    curve, schedule = run.curve_of(study, trial), run.schedule_of(study, trial)
+    return _traced(run.curve_of(study, trial), run.schedule_of(study, trial))
+
+
+def _rates_of_finalist(run: Snapshot, each: Confirmed) -> pd.DataFrame:
+    assert run.confirmed is not None
+    schedule, found = each.finalist.schedule, by_pair(run.confirming)
+    text = schedule.to_json()
+    curves = [pd.DataFrame(read_columns(found[text, s])) for s in run.confirmed.basis.seeds]
+    rates = _traced(max(curves, key=len), schedule)
+    number: float = np.nan if each.finalist.trial is None else each.finalist.trial
+    words = finalist_in_words(each.finalist)
+    return rates.assign(family=schedule.family, trial=number, words=words)
+
+
+def _traced(curve: pd.DataFrame, schedule: Schedule | None) -> pd.DataFrame:
     if schedule is None or schedule.step_unit == "epoch" or curve.empty:
         return curve[["step", "lr"]]
     metrics = None if schedule.monitor is None else list(curve[schedule.monitor])
