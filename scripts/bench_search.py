@@ -1,8 +1,8 @@
 """How much compute a search needs for what it finds, and how sure what it says is.
 
-    table    train the truth tables: random schedules of all families, at every horizon, on fresh seeds
+    table    train the truth tables: random schedules at every horizon, and on fresh seeds
     replay   thousands of searches replayed over them: full runs, cut runs, squeezed runs
-    live     real searches at equal optimizer steps: random, TPE, pruners over cut runs, schedsearch
+    live     real searches at equal steps: random, TPE, pruners over cut runs, schedsearch
     rank     how well one joint search and rank mode order the families
     claims   how often a confirmation names a winner that is none
 

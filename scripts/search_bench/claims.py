@@ -1,4 +1,4 @@
-"""How often a confirmation names a winner: among equals, and when one is ahead by twice the noise."""
+"""How often a confirmation names a winner: among equals, and where one is clearly ahead."""
 
 import numpy as np
 

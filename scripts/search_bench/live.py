@@ -8,6 +8,7 @@ truth table; its regret is how much worse that is than the best truth in the tab
 import json
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,10 +122,8 @@ def _search(config: StudyConfig, budget: int) -> list[dict[str, Any]]:
                 if ended % 4 == 0 and _spent(Path(folder) / config.name) >= budget:
                     raise _Spent
 
-        try:
+        with suppress(_Spent):
             run_study(config, runs_dir=folder, device="cpu", report=False, on_event=stop_when_spent)
-        except _Spent:
-            pass
         run = open_run(Path(folder) / config.name)
         trials = run.trials().dropna(subset=["spent_steps"]).sort_values(["ended", "trial"])
         run.storage.engine.dispose()

@@ -90,13 +90,14 @@ def _ranking(folder: Path, horizon: int) -> Ranking:
     finished = trials[trials["state"] == "finished"].sort_values("val_loss")
     best = finished.drop_duplicates("family").set_index("family")
     values = dict(zip(board["family"], board["val_loss"].fillna(np.inf), strict=True))
-    steps, schedules = int(trials["spent_steps"].sum()), best["schedule"].to_dict()
+    steps = int(trials["spent_steps"].sum())
+    schedules = {str(family): str(text) for family, text in best["schedule"].items()}
     confirmed = run.confirmation()
     if len(confirmed):
         steps += len(run.confirmation_trials()) * horizon
         tops = confirmed[confirmed["roles"].str.contains("finalist")].set_index("family")
         values |= tops["mean"].fillna(np.inf).to_dict()
-        schedules |= tops["json"].to_dict()
+        schedules |= {str(family): str(text) for family, text in tops["json"].items()}
     run.storage.engine.dispose()
     return Ranking(steps, {k: float(v) for k, v in values.items()}, schedules)
 
@@ -142,7 +143,7 @@ def score(ranking: Ranking, truth: dict[str, float], error: float) -> Score:
 
 
 def rows(found: dict[str, list[Score]], horizon: int) -> list[list[str]]:
-    """Return a row a way of ranking: full-run equivalents, tau with its standard error, the best."""
+    """Return a row a way: full-run equivalents, tau with its standard error, the best named."""
     table: list[list[str]] = []
     for name, every in found.items():
         taus = np.array([s.tau for s in every])

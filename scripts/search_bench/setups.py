@@ -28,7 +28,7 @@ def _fewer_pictures(folder: Path | None) -> Data:
 
 FASHION = TaskSource(
     name="search_bench.setups:FASHION",
-    about="Fashion-MNIST, 40,000 pictures to train and 4,000 to validate, a 784-48-48-10 perceptron",
+    about="Fashion-MNIST: 40,000 pictures to train, 4,000 to validate; a 784-48-48-10 perceptron",
     models={"mlp": lambda: mlp(784, 48, 10)},
     load=_fewer_pictures,
     target_accuracy=0.85,

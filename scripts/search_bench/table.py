@@ -68,11 +68,11 @@ class Table:
         return tuple(schedule.family for schedule in self.schedules)
 
     def truth(self, first: int = 0) -> Floats:
-        """The mean loss `[N]` over the fresh seeds from `first` on."""
+        """Return the mean loss `[N]` over the fresh seeds from `first` on."""
         return np.asarray(self.fresh[first:].mean(axis=0))
 
     def regrets(self, first: int = 0) -> Floats:
-        """How much worse than the best truth each truth is.
+        """Return how much worse than the best truth each truth is, `[N]`.
 
         At most as much as the median of the pool: a pick that diverges on a fresh seed is as bad
         as one drawn blindly, and a mean over picks stays a number.
