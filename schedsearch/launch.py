@@ -97,7 +97,7 @@ def run_study(
         place = as_named_inside(place, database)
         study = open_study(database, place, plan)
     engine = _engine(plan, study, on_event)
-    run = Run(place, database)
+    run = Run(place, database, study._storage)
     with threads(engine.threads), _terminated_as_interrupted():
         train_checks(study, plan, engine, lock, on_event)
         clock = search(study, plan, engine, lock, on_event)

@@ -101,6 +101,10 @@ class Engine:
             curves.update(zip(part, done, strict=True))
         return [curves[i] for i in range(len(schedules))]
 
+    def adopt(self, task: Task, step: CompiledStep) -> None:
+        """Use, for a task, a step that is compiled already."""
+        self._prepare(task).adopt(step)
+
     def _alone(self, schedule: Schedule) -> bool:
         return self.kind == "reference" or moves_more_than_the_rate(schedule)
 
@@ -121,6 +125,10 @@ class _Prepared:
     @cached_property
     def template(self) -> Template:
         return Template(self.task)
+
+    def adopt(self, step: CompiledStep) -> None:
+        self.task, self.template = step.template.task, step.template
+        self._steps[repr(step.optimizer), step.size] = step
 
     def compiled_step(self, optimizer: OptimizerSpec, size: int) -> CompiledStep:
         key = (repr(optimizer), size)
