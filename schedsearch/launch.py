@@ -98,7 +98,7 @@ def run_study(
         study = open_study(database, place, plan)
     engine = _engine(plan, study, on_event)
     run = Run(place, database, study._storage)
-    with threads(engine.threads), _terminated_as_interrupted():
+    with _terminated_as_interrupted():
         train_checks(study, plan, engine, lock, on_event)
         clock = search(study, plan, engine, lock, on_event)
         _store_agreements(run)
@@ -110,6 +110,7 @@ def run_study(
             lock,
             folder / BEST,
             on_event,
+            engine.threads_of_one,
         ).draw()
     page = _report(run, folder / REPORT, on_event) if report and test else None
     return Outcome(run, clock, test, folder / BEST, page)

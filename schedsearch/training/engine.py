@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from schedsearch.schedules import Schedule
 from schedsearch.tasks.task import Task
+from schedsearch.training.candidates import threads
 from schedsearch.training.compiled import CompiledStep
 from schedsearch.training.curve import Curve
 from schedsearch.training.fused import train_fused
@@ -29,6 +30,7 @@ class Engine:
         compiled: whether a block's step is compiled (where runs share their batches).
         channels_last: whether images and models are in that memory format.
         threads: intra-op threads on the CPU.
+        alone_threads: those of a run that is trained alone, of a fused engine.
         reason: why it was chosen, in one line.
     """
 
@@ -38,6 +40,7 @@ class Engine:
     compiled: bool = False
     channels_last: bool = False
     threads: int = 1
+    alone_threads: int = 1
     reason: str = ""
     _prepared: dict[int, "_Prepared"] = field(default_factory=dict, repr=False, compare=False)
 
@@ -56,6 +59,11 @@ class Engine:
         words += [f"{self.stack} runs at once"] * (self.kind == "fused")
         words += ["compiled"] * self.compiled + ["channels last"] * self.channels_last
         return ", ".join([*words, f"{self.threads} thread{'s' * (self.threads != 1)}"])
+
+    @property
+    def threads_of_one(self) -> int:
+        """The threads of a run that is trained alone."""
+        return self.threads if self.kind == "reference" else self.alone_threads
 
     def train(
         self,
@@ -95,9 +103,11 @@ class Engine:
                 common |= {"stack": self.stack, "block": self.block}
                 if self.compiled and len(set(common["seed"])) == 1:
                     common["stepper"] = prepared.compiled_step(optimizer, self.block or self.stack)
-                done = train_fused(prepared.task, chosen, template=prepared.template, **common)
+                with threads(self.threads):
+                    done = train_fused(prepared.task, chosen, template=prepared.template, **common)
             else:
-                done = train(prepared.task, chosen, **common)
+                with threads(self.threads_of_one):
+                    done = train(prepared.task, chosen, **common)
             curves.update(zip(part, done, strict=True))
         return [curves[i] for i in range(len(schedules))]
 

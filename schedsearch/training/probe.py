@@ -22,7 +22,7 @@ _SHORT = 2.0  # seconds of training that are not worth a probe
 _SHARE = 0.01  # of the expected seconds that one measurement may take,
 _SECONDS = (0.02, 0.15)  # within these bounds
 _COMPILE_WORTH = 25.0  # seconds of training that are worth a first compile of 5 to 15 s
-_GAIN = 0.15  # of the training left that another block may save: its compile must take less
+_SEARCH_SHARE = 0.15  # of the training left that compiling other blocks may take
 _MOST_COMPILED = 5  # blocks
 _MEMORY_SHARE = 0.5  # of what is free, at the most
 _CACHE_BYTES = 24e6  # a compiled block should take no more: it is read and written at each step
@@ -102,11 +102,18 @@ def choose_engine(
         compiled=best.compiled,
         channels_last=best.channels_last,
         threads=best.threads,
+        alone_threads=_alone(bench, best),
         reason=_reason(bench, notes, perf_counter() - started),
     )
     if best.compiled:
         engine.adopt(task, bench.compiled[best])
     return engine
+
+
+def _alone(bench: Bench, best: Candidate) -> int:
+    """Give the threads that are best for a run alone."""
+    alone = {c: s for c, s in bench.measured.items() if c.kind == "reference"}
+    return min(alone, key=lambda c: alone[c]).threads if alone else best.threads
 
 
 def _takes_formats(template: Template) -> bool:
@@ -135,6 +142,7 @@ def _compile(
         size *= 2
     waiting = [(min(most, size * (1 if n == 1 else 2)), n) for n in counts]
     tried: set[tuple[int, int]] = set()
+    others = 0.0  # seconds that all but the first took
     while waiting:
         candidate = Candidate("fused", *waiting.pop(0), channels_last, compiled=True)
         tried.add((candidate.size, candidate.threads))
@@ -144,10 +152,11 @@ def _compile(
             return problem
         bench.measure([candidate])
         best, took = bench.best, perf_counter() - started
-        if _GAIN * steps * bench.measured[best] < took:
+        others += took * (len(tried) > 1)
+        if others + took > _SEARCH_SHARE * steps * bench.measured[best]:
             return None
         if not waiting and best.compiled and template.task.device.type == "cpu":
-            beside = (min(2 * best.size, most), best.size // 2)
+            beside = [best.size // 2, min(2 * best.size, most)][:: 1 if best.threads == 1 else -1]
             found = ((k, best.threads) for k in beside if k and len(tried) < _MOST_COMPILED)
             waiting = [each for each in found if each not in tried]
     return None
