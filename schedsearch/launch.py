@@ -2,7 +2,6 @@
 
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,15 +16,12 @@ from schedsearch.analysis import Run
 from schedsearch.conclude import Conclusion
 from schedsearch.config import Confirmation, StudyConfig, load_config, parse_config
 from schedsearch.errors import RunError
-from schedsearch.horizon import evaluation_steps
-from schedsearch.schedules import Schedule
 from schedsearch.search.asking import FINISHED
 from schedsearch.search.clock import Clock
 from schedsearch.search.events import Chosen, Event, Note, OnEvent
-from schedsearch.search.fidelity_check import check_steps, train_checks
+from schedsearch.search.fidelity_check import train_checks
 from schedsearch.search.opening import open_study
 from schedsearch.search.plan import Plan, make_plan
-from schedsearch.search.references import ALL, RATES
 from schedsearch.search.study import search
 from schedsearch.storage.checks import checks_name
 from schedsearch.storage.connect import absolute, open_storage
@@ -39,7 +35,7 @@ from schedsearch.storage.place import (
     study_ids,
 )
 from schedsearch.storage.records import PREFIX
-from schedsearch.training import REFERENCE, Engine, choose_engine, threads, train
+from schedsearch.training import REFERENCE, Engine, choose_engine
 
 
 def _silent(event: Event) -> None:
@@ -198,8 +194,15 @@ def _engine(plan: Plan, study: Study, on_event: OnEvent) -> Engine:
 
 def _measured(plan: Plan, batch: int, steps: int, on_event: OnEvent) -> Engine:
     """Choose the engine by measuring, and tell which."""
+    engine = choose(plan, batch, steps)
+    on_event(Chosen(f"engine: {engine.summary}; {engine.reason}"))
+    return engine
+
+
+def choose(plan: Plan, batch: int, steps: int, *, compiles: bool = True) -> Engine:
+    """Choose a plan's engine by measuring; see `choose_engine`."""
     training = plan.config.training
-    engine = choose_engine(
+    return choose_engine(
         plan.task,
         plan.optimizer,
         asked=training.engine,
@@ -207,9 +210,8 @@ def _measured(plan: Plan, batch: int, steps: int, on_event: OnEvent) -> Engine:
         thread_count=training.threads or None,
         batch=batch,
         steps=steps,
+        compiles=compiles,
     )
-    on_event(Chosen(f"engine: {engine.summary}; {engine.reason}"))
-    return engine
 
 
 def _store_agreements(run: Run) -> None:
@@ -219,57 +221,6 @@ def _store_agreements(run: Run) -> None:
         found = [each.row() for each in run.agreements()]
         rows = [{k: None if isnan(v) else v for k, v in row.items()} for row in found]
         run.storage.set_study_system_attr(study_id, f"{PREFIX}agreements", rows)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a study will take, from a few measured steps; `confirming`: at most so many runs."""
-
-    trials: int
-    confirming: int
-    steps: int
-    minutes: float
-    megabytes: float
-
-
-def estimate(plan: Plan, *, steps: int = 40) -> Estimate:
-    """Train a few steps of the plan's task, and reckon with them what the study will take."""
-    config, torch_steps = plan.config, max(2, min(steps, plan.total_steps))
-    with threads(config.training.threads or 1):
-        schedule = Schedule("Constant", plan.space.base_lr.low)
-
-        def seconds(eval_steps: tuple[int, ...]) -> float:
-            started = time.perf_counter()
-            train(
-                plan.task,
-                [schedule],
-                total_steps=torch_steps,
-                seed=plan.seed,
-                eval_steps=eval_steps,
-                optimizer=plan.optimizer,
-            )
-            return time.perf_counter() - started
-
-        seconds((torch_steps,))  # the first steps of a process are slow
-        one = seconds((torch_steps,))
-        two = seconds(evaluation_steps(torch_steps, 2))
-    an_eval = max(two - one, 0.0)
-    a_step = max(one - 2 * an_eval, 0.0) / torch_steps
-    a_trial = a_step * plan.total_steps + an_eval * (len(plan.eval_steps) + 1) + _OVERHEAD_SECONDS
-    wish, references = config.confirmation, len(ALL)
-    confirming = wish.seeds * (wish.finalists + references) + references * RATES * bool(wish.seeds)
-    runs, steps = config.trials + confirming, plan.search_steps(config.trials)
-    full_runs = (steps + check_steps(plan)) / plan.total_steps + confirming
-    return Estimate(
-        trials=config.trials,
-        confirming=confirming,
-        steps=steps,
-        minutes=full_runs * a_trial / 60,
-        megabytes=0.2 + runs * (len(plan.eval_steps) * 130 + 4000) / 1e6,
-    )
-
-
-_OVERHEAD_SECONDS = 0.05  # sampling and storing one trial
 
 
 @contextmanager

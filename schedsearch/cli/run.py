@@ -93,7 +93,7 @@ def run(
 
 
 def _print_plan(plan: "Plan", runs_dir: Path, storage: str | None) -> None:
-    from schedsearch.launch import estimate
+    from schedsearch.estimate import estimate
     from schedsearch.storage.connect import masked
 
     config, it = plan.config, estimate(plan)
@@ -117,6 +117,11 @@ def _print_plan(plan: "Plan", runs_dir: Path, storage: str | None) -> None:
         f"pruner {config.search.pruner}",
         "expected": f"about {it.minutes:.1f} minutes and {it.megabytes:.1f} MB",
     }
+    if it.engine.kind == "fused":
+        lines["engine"] = (
+            f"{it.engine.summary}: the reference engine would take {it.reference_minutes:.1f} "
+            "minutes; a long study may compile its step, and take less"
+        )
     for key, text in lines.items():
         typer.echo(f"{key:<10} {text}")
 

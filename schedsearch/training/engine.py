@@ -31,6 +31,7 @@ class Engine:
         channels_last: whether images and models are in that memory format.
         threads: intra-op threads on the CPU.
         alone_threads: those of a run that is trained alone, of a fused engine.
+        step_seconds: what a step of one run took when it was measured; 0.0: it was not.
         reason: why it was chosen, in one line.
     """
 
@@ -41,6 +42,7 @@ class Engine:
     channels_last: bool = False
     threads: int = 1
     alone_threads: int = 1
+    step_seconds: float = 0.0
     reason: str = ""
     _prepared: dict[int, "_Prepared"] = field(default_factory=dict, repr=False, compare=False)
 

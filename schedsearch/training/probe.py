@@ -47,6 +47,7 @@ def choose_engine(
     thread_count: int | None = None,
     batch: int,
     steps: int,
+    compiles: bool = True,
 ) -> Engine:
     """Choose how to train, by measuring the candidates in turn on a few steps.
 
@@ -58,6 +59,7 @@ def choose_engine(
         thread_count: intra-op threads, to leave no choice of that.
         batch: how many runs are ever asked at once: no stack is larger.
         steps: optimizer steps of all runs that are still to be trained.
+        compiles: whether a step may be compiled, which takes longer than all else.
 
     Returns:
         The engine; its `reason` says what was measured, or why nothing was.
@@ -69,7 +71,8 @@ def choose_engine(
     bench.measure([plain])
     expected = steps * bench.measured[plain]
     if asked != "fused" and expected < _SHORT:
-        return Engine("reference", threads=counts[0], reason=f"{expected:.1f} s of training")
+        why, took = f"{expected:.1f} s of training", bench.measured[plain]
+        return Engine("reference", threads=counts[0], step_seconds=took, reason=why)
     bench = Bench(task, optimizer, min(max(_SHARE * expected, _SECONDS[0]), _SECONDS[1]))
 
     refusal = None if asked == "reference" else why_not_fused(task, optimizer)
@@ -86,7 +89,7 @@ def choose_engine(
         sizes = sizes or [1] * (asked == "fused")
         candidates += [Candidate("fused", k, n, formats[-1]) for n in counts for k in sizes]
     bench.measure(candidates)
-    if asked != "reference" and refusal is None:
+    if compiles and asked != "reference" and refusal is None:
         problem = _compile(bench, steps, most, counts, formats[-1])
         notes += [problem] if problem else []
     best = bench.best
@@ -103,6 +106,7 @@ def choose_engine(
         channels_last=best.channels_last,
         threads=best.threads,
         alone_threads=_alone(bench, best),
+        step_seconds=bench.measured[best],
         reason=_reason(bench, notes, perf_counter() - started),
     )
     if best.compiled:
