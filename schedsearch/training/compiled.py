@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from types import FunctionType, MethodType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.stack import Block
 from schedsearch.training.template import Template
 
+_FEW_GUARDS = {"guard_filter_fn": torch.compiler.keep_tensor_guards_unsafe}
 _TOLERANCE = 1e-3  # of two steps of compiled float32 against plain ones, relative to the largest
 
 
@@ -31,11 +33,12 @@ class CompiledStep:
         self.template, self.optimizer, self.size = template, optimizer, size
         self._block = self._fresh(products=True)
         cuda = self._block.params.device.type == "cuda"
-        mode = "reduce-overhead" if cuda else None  # CUDA graphs
+        # CUDA graphs; or no guards but those of the tensors' shapes: nothing else ever changes
+        how: dict[str, Any] = {"mode": "reduce-overhead"} if cuda else {"options": _FEW_GUARDS}
         self._warm = False
         # code of its own: torch compiles one function anew 8 times at most, then runs it as it is
         step = FunctionType(Block.step.__code__.replace(), Block.step.__globals__)
-        self._step = torch.compile(MethodType(step, self._block), dynamic=False, mode=mode)
+        self._step = torch.compile(MethodType(step, self._block), dynamic=False, **how)
 
     def _fresh(self, *, products: bool) -> Block:
         weights = self.template.weights(0).expand(self.size, -1).clone()
