@@ -16,7 +16,7 @@ from schedsearch.search.events import Note, OnEvent
 from schedsearch.search.plan import Plan
 from schedsearch.search.score import score_on_test
 from schedsearch.storage.finalists import FINALIST
-from schedsearch.training import Engine
+from schedsearch.training import Engine, threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +31,7 @@ class Conclusion:
         lock: held while trials are asked, and while the test split is read.
         best_path: where best.json is written.
         on_event: told of what goes on.
+        score_threads: intra-op threads on the CPU of the training before the test split is read.
     """
 
     run: Run
@@ -40,6 +41,7 @@ class Conclusion:
     lock: AbstractContextManager[object]
     best_path: Path
     on_event: OnEvent
+    score_threads: int = 1
 
     def draw(self) -> dict[str, Any]:
         """Conclude; what was done before is not done again.
@@ -81,7 +83,10 @@ class Conclusion:
         return score
 
     def _score(self, trial: int | None, schedule: Any, role: str = "") -> dict[str, Any]:
-        with self.lock:  # read once, also when two processes end at the same moment
+        with (
+            self.lock,
+            threads(self.score_threads),
+        ):  # read once, also when two processes end at the same moment
             storage = self.run.storage
             return score_on_test(self.study, storage, self.plan, trial, schedule, role)
 

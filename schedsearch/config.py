@@ -13,6 +13,7 @@ from pydantic import (
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     field_validator,
+    model_validator,
 )
 
 from schedsearch.errors import ConfigError, unknown
@@ -111,20 +112,22 @@ LEAST_CHECKS, PILOT = 8, 16  # schedules by which kind = "auto" chooses: at leas
 class Fidelity(_Table):
     """[fidelity]: at which horizons a schedule is tried before the full one."""
 
-    kind: FidelityKind = "full"
+    kind: FidelityKind = "squeeze"
     """"squeeze": the schedule of a shorter horizon; "truncate": the first steps of the full one;
-    "auto": whichever ranks better in a pilot, or neither."""
+    "auto": whichever ranks better in a pilot, or neither; "full": neither, the default beside a
+    pruner."""
     rungs: int | tuple[int, ...] = 3
-    """How many horizons, each eta times the one before; or a list of them, in steps."""
-    eta: Annotated[int, Field(ge=2)] = 3
+    """How many horizons, in equal ratios up to the full one; or a list of them, in steps."""
+    eta: Annotated[int, Field(ge=2)] = 4
     """One in so many goes on to the next rung."""
     min_steps: Count = 100
-    """A shorter rung says too little: it is left out."""
-    checks: Annotated[int, Field(ge=0, le=1000)] = Field(
-        default_factory=lambda known: PILOT if known.get("kind") == "auto" else 8
+    """No rung is shorter: it would say too little."""
+    checks: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        default_factory=lambda known: PILOT if known.get("kind") == "auto" else None
     )
-    """Random schedules trained at every rung, to see how well the rungs rank; 0: none. With kind =
-    "auto" they are the pilot (default: 16)."""
+    """Random schedules trained at every rung, to see how well the rungs rank; 0: none (default: as
+    many as a quarter of the search's steps pays for). With kind = "auto" they are the pilot
+    (default: 16)."""
 
     @field_validator("rungs", mode="before")
     @classmethod
@@ -137,8 +140,8 @@ class Fidelity(_Table):
 
     @field_validator("checks")
     @classmethod
-    def _pilot(cls, value: int, known: ValidationInfo) -> int:
-        if known.data.get("kind") == "auto" and value < LEAST_CHECKS:
+    def _pilot(cls, value: int | None, known: ValidationInfo) -> int | None:
+        if known.data.get("kind") == "auto" and (value or 0) < LEAST_CHECKS:
             raise ValueError(f"kind = 'auto' needs at least {LEAST_CHECKS} to choose by")
         return value
 
@@ -178,6 +181,16 @@ class StudyConfig(_Table):
     search: Search = Search()
     fidelity: Fidelity = Fidelity()
     confirmation: Confirmation = Confirmation()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_pruner(cls, data: Any) -> Any:
+        """Leave the pruning to a pruner that is asked for, where nothing is said of rungs."""
+        search, fidelity = data.get("search"), data.get("fidelity", {})
+        named = isinstance(search, dict) and search.get("pruner", "none") != "none"
+        if named and isinstance(fidelity, dict) and "kind" not in fidelity:
+            return data | {"fidelity": fidelity | {"kind": "full"}}
+        return data
 
     @field_validator("families", mode="before")
     @classmethod

@@ -2,7 +2,6 @@
 
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,12 +15,9 @@ from schedsearch.analysis import Run
 from schedsearch.conclude import Conclusion
 from schedsearch.config import Confirmation, StudyConfig, load_config, parse_config
 from schedsearch.errors import RunError
-from schedsearch.horizon import evaluation_steps
-from schedsearch.schedules import Schedule
 from schedsearch.search.clock import Clock
 from schedsearch.search.confirm import confirming_runs, tested_runs
 from schedsearch.search.events import Chosen, Event, Note, OnEvent
-from schedsearch.search.fidelity_check import check_steps
 from schedsearch.search.opening import open_study
 from schedsearch.search.plan import Plan, make_plan
 from schedsearch.search.shares import steps_of_search, trials_at_once
@@ -39,7 +35,7 @@ from schedsearch.storage.place import (
     study_ids,
 )
 from schedsearch.storage.records import FINISHED, PREFIX
-from schedsearch.training import REFERENCE, Engine, choose_engine, threads, train
+from schedsearch.training import REFERENCE, Engine, choose_engine
 
 
 def _silent(event: Event) -> None:
@@ -98,10 +94,10 @@ def run_study(
         plan = settle_base_lr(database, place.name, plan, on_event)
         study = open_study(database, place, plan)
         plan = settle_base_lr(database, place.name, plan)  # another machine may have been first
-    run = Run(place, database)
+    run = Run(place, database, study._storage)
     engine = _engine(plan, run, study, on_event)
     last = (confirming_runs(plan) + tested_runs(plan)) * plan.total_steps
-    with threads(engine.threads), _terminated_as_interrupted():
+    with _terminated_as_interrupted():
         after = last + steps_of_search(plan, _left(plan, run))
         plan = settle_rungs(run, study, plan, engine, lock, on_event, after)
         clock = search(study, plan, engine, lock, on_event, last)
@@ -114,6 +110,7 @@ def run_study(
             lock,
             folder / BEST,
             on_event,
+            engine.threads_of_one,
         ).draw()
     page = _report(run, folder / REPORT, on_event) if report and test else None
     return Outcome(run, clock, test, folder / BEST, page)
@@ -213,8 +210,15 @@ def _left(plan: Plan, run: Run) -> int:
 
 def _measured(plan: Plan, batch: int, steps: int, on_event: OnEvent) -> Engine:
     """Choose the engine by measuring, and tell which."""
+    engine = choose(plan, batch, steps)
+    on_event(Chosen(f"engine: {engine.summary}; {engine.reason}"))
+    return engine
+
+
+def choose(plan: Plan, batch: int, steps: int, *, compiles: bool = True) -> Engine:
+    """Choose a plan's engine by measuring; see `choose_engine`."""
     training = plan.config.training
-    engine = choose_engine(
+    return choose_engine(
         plan.task,
         plan.optimizer,
         asked=training.engine,
@@ -222,9 +226,8 @@ def _measured(plan: Plan, batch: int, steps: int, on_event: OnEvent) -> Engine:
         thread_count=training.threads or None,
         batch=batch,
         steps=steps,
+        compiles=compiles,
     )
-    on_event(Chosen(f"engine: {engine.summary}; {engine.reason}"))
-    return engine
 
 
 def _store_agreements(run: Run) -> None:
@@ -233,56 +236,6 @@ def _store_agreements(run: Run) -> None:
     if study_id is not None:
         found = rows(run.agreements())
         run.storage.set_study_system_attr(study_id, f"{PREFIX}agreements", found)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a study will take, from a few measured steps; `confirming`: at most so many runs."""
-
-    trials: int
-    confirming: int
-    steps: int
-    minutes: float
-    megabytes: float
-
-
-def estimate(plan: Plan, *, steps: int = 40) -> Estimate:
-    """Train a few steps of the plan's task, and reckon with them what the study will take."""
-    config, torch_steps = plan.config, max(2, min(steps, plan.total_steps))
-    with threads(config.training.threads or 1):
-        schedule = Schedule("Constant", plan.space.base_lr.low)
-
-        def seconds(eval_steps: tuple[int, ...]) -> float:
-            started = time.perf_counter()
-            train(
-                plan.task,
-                [schedule],
-                total_steps=torch_steps,
-                seed=plan.seed,
-                eval_steps=eval_steps,
-                optimizer=plan.optimizer,
-            )
-            return time.perf_counter() - started
-
-        seconds((torch_steps,))  # the first steps of a process are slow
-        one = seconds((torch_steps,))
-        two = seconds(evaluation_steps(torch_steps, 2))
-    an_eval = max(two - one, 0.0)
-    a_step = max(one - 2 * an_eval, 0.0) / torch_steps
-    a_trial = a_step * plan.total_steps + an_eval * (len(plan.eval_steps) + 1) + _OVERHEAD_SECONDS
-    confirming = confirming_runs(plan)
-    runs, steps = config.trials + confirming, steps_of_search(plan, config.trials)
-    full_runs = (steps + check_steps(plan)) / plan.total_steps + confirming
-    return Estimate(
-        trials=config.trials,
-        confirming=confirming,
-        steps=steps,
-        minutes=full_runs * a_trial / 60,
-        megabytes=0.2 + runs * (len(plan.eval_steps) * 130 + 4000) / 1e6,
-    )
-
-
-_OVERHEAD_SECONDS = 0.05  # sampling and storing one trial
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pandas as pd
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.trial import FrozenTrial, TrialState
 
 from schedsearch.analysis.confirmation import Confirmation, conclude_from, empty_frame
@@ -65,10 +66,17 @@ class Run:
     Args:
         place: where it is.
         storage: its open storage.
+        cached: a cache in front of the storage, as a study has it: what reads trials through it
+            reads each finished one once (default: one of the run's own).
     """
 
     place: Place
     storage: RDBStorage
+    cached: BaseStorage | None = None
+
+    @cached_property
+    def _reader(self) -> BaseStorage:
+        return get_storage(self.storage) if self.cached is None else self.cached
 
     @property
     def name(self) -> str:
@@ -179,7 +187,7 @@ class Run:
         study_id = study_ids(self.storage, self.name).get(confirmation_name(self.name))
         if study_id is None:
             return []
-        return self.storage.get_all_trials(study_id, deepcopy=False, states=FINISHED)
+        return self._reader.get_all_trials(study_id, deepcopy=False, states=FINISHED)
 
     def search_trials(self) -> list[FrozenTrial]:
         """Return the trials of the search, as Optuna stores them."""
@@ -210,14 +218,14 @@ class Run:
     def being_trained(self) -> int:
         """Count the trials that a living process trains now, those of a confirmation too."""
         ids = study_ids(self.storage, self.name).values()
-        return sum(_trained(self.storage.get_all_trials(i, deepcopy=False)) for i in ids)
+        return sum(_trained(self._reader.get_all_trials(i, deepcopy=False)) for i in ids)
 
     def _studies(self) -> list[tuple[str, list[FrozenTrial]]]:
         """Return the search's trials by study and number; a database has them in any order."""
         ids = study_ids(self.storage, self.name)
         for beside in (confirmation_name(self.name), checks_name(self.name)):
             ids.pop(beside, None)
-        every = {name: self.storage.get_all_trials(i, deepcopy=False) for name, i in ids.items()}
+        every = {name: self._reader.get_all_trials(i, deepcopy=False) for name, i in ids.items()}
         return [(name, sorted(trials, key=lambda t: t.number)) for name, trials in every.items()]
 
     def _checks(self) -> list[FrozenTrial]:
@@ -225,7 +233,7 @@ class Run:
         study_id = study_ids(self.storage, self.name).get(checks_name(self.name))
         if study_id is None:
             return []
-        trials = self.storage.get_all_trials(study_id, deepcopy=False, states=FINISHED)
+        trials = self._reader.get_all_trials(study_id, deepcopy=False, states=FINISHED)
         return sorted(trials, key=lambda t: t.number)
 
     def _all(self) -> list[FrozenTrial]:

@@ -41,13 +41,16 @@ def print_fidelity(run: "Run") -> None:
     horizons = run.horizons()
     if len(horizons) == 1:
         return
-    checks, agreements = run.checks(), run.agreements()
-    typer.echo("\nWhat a rung says of the full horizon (Spearman's rank correlation, 95 %):")
-    print_table(run.fidelity())
-    for text in (each.warning for each in agreements):
-        if text is not None:
-            typer.echo(f"Beware: {text}")
-    typer.echo(f"The search took {compute_of(run.trials(), horizons[-1]).sentence}")
+    checks, took = run.checks(), compute_of(run.trials(), horizons[-1]).sentence
+    if len(checks):
+        typer.echo("\nWhat a rung says of the full horizon (Spearman's rank correlation, 95 %):")
+        print_table(run.fidelity())
+        for text in (each.warning for each in run.agreements()):
+            if text is not None:
+                typer.echo(f"Beware: {text}")
+    else:
+        typer.echo("\nThe rungs were not checked ([fidelity] checks = 8 would)")
+    typer.echo(f"The search took {took}")
     if len(checks):
         typer.echo(
             f"The {len(checks)} random schedules that check the rungs took "

@@ -105,17 +105,18 @@ def run(
 def _print_estimate(
     config: "StudyConfig", runs_dir: Path, storage: str | None, device: str
 ) -> None:
-    from schedsearch.launch import estimate
+    from schedsearch.estimate import estimate
     from schedsearch.outputs.machine import Planned, line_of
     from schedsearch.settle import preview
 
     with redirect_stdout(sys.stderr):  # what a task of the user's own prints
         found = estimate(preview(config, runs_dir, storage, device))
-    typer.echo(line_of(Planned(config.name, **vars(found))))
+    said = vars(found) | {"engine": found.engine.summary}
+    typer.echo(line_of(Planned(config.name, **said)))
 
 
 def _print_plan(plan: "Plan", runs_dir: Path, storage: str | None) -> None:
-    from schedsearch.launch import estimate
+    from schedsearch.estimate import estimate
     from schedsearch.search.shares import trials_at_once
     from schedsearch.storage.connect import masked
 
@@ -141,6 +142,11 @@ def _print_plan(plan: "Plan", runs_dir: Path, storage: str | None) -> None:
         f"pruner {config.search.pruner}",
         "expected": f"about {it.minutes:.1f} minutes and {it.megabytes:.1f} MB",
     }
+    if it.engine.kind == "fused":
+        lines["engine"] = (
+            f"{it.engine.summary}: the reference engine would take {it.reference_minutes:.1f} "
+            "minutes; a long study may compile its step, and take less"
+        )
     for key, text in lines.items():
         typer.echo(f"{key:<10} {text}")
 

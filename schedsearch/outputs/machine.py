@@ -28,6 +28,8 @@ class Planned:
     confirming: int
     steps: int
     minutes: float
+    reference_minutes: float
+    engine: str
     megabytes: float
 
 
@@ -141,6 +143,8 @@ KINDS = (
             "confirming": "runs of the confirmation, at the most",
             "steps": "optimizer steps of the search",
             "minutes": "all of it would take",
+            "reference_minutes": "it would take with the reference engine",
+            "engine": "how it would be trained, as far as no compiler decides",
             "megabytes": "it would store",
         },
     ),

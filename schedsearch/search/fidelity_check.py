@@ -14,17 +14,33 @@ from schedsearch.errors import RunError
 from schedsearch.search.events import OnEvent
 from schedsearch.search.opening import open_beside
 from schedsearch.search.plan import Plan
+from schedsearch.search.shares import steps_of_search
 from schedsearch.search.study import search
 from schedsearch.seeds import derive_seed
+from schedsearch.statistics.ranks import LEAST_PAIRS
 from schedsearch.storage.checks import CHECKS, checks_name
 from schedsearch.storage.owners import abandoned
 from schedsearch.storage.records import FINISHED
 from schedsearch.training import Engine
 
+_SHARE = 0.25  # of the search's steps, which a check takes at the most unless it is asked for
+_FEWEST, _MOST = LEAST_PAIRS, 16
+
 
 def checks_wanted(plan: Plan) -> int:
-    """Give how many schedules check the rungs of a plan: none where there are no rungs."""
-    return 0 if plan.rungs.kind == "full" else plan.config.fidelity.checks
+    """Give how many schedules check the rungs of a plan: none where there are no rungs.
+
+    Where the study doesn't say: as many as a quarter of the search's steps pays for, 16 at the
+    most; and none where that are fewer than an interval needs.
+    """
+    wish = plan.config.fidelity.checks
+    if plan.rungs.kind == "full":
+        return 0
+    if wish is not None:
+        return wish
+    steps = _SHARE * steps_of_search(plan, plan.config.trials)
+    affordable = int(steps / sum(plan.rungs.horizons))
+    return min(affordable, _MOST) if affordable >= _FEWEST else 0
 
 
 def check_steps(plan: Plan) -> int:

@@ -161,19 +161,40 @@ def resolve_rungs(
         return full, None
     if isinstance(wish.rungs, tuple):
         return _given(wish, wish.rungs, total_steps, try_horizon), None
-    wished = sorted({round(total_steps / wish.eta**k) for k in range(wish.rungs)} - {0})
-    horizons, problems = [], []
+    wished = _wished(wish, total_steps)
+    below = [horizon for horizon in wished[:-1] if _problem(wish, horizon, try_horizon) is None]
+    if below:
+        left = wish.rungs - len(below) - 1
+        few = (
+            f"{left} of {wish.rungs} rungs left out: {total_steps} steps are too few"
+            if left
+            else None
+        )
+        return Rungs(wish.kind, (*below, total_steps), wish.eta), few
+    reason = f"{total_steps} steps are less than twice fidelity.min_steps = {wish.min_steps}"
     for horizon in wished[:-1]:
-        problem = _problem(wish, horizon, try_horizon)
-        if problem is None:
-            horizons.append(horizon)
-        else:
-            problems.append(f"{horizon} steps ({problem.partition(':')[0]})")
-    if not horizons:
-        reason = " and ".join(problems) or "there is one alone"
-        return full, f"no rungs below the full horizon: {reason}: every trial is trained in full"
-    left_out = f"rung left out: {' and '.join(problems)}" if problems else None
-    return Rungs(wish.kind, (*horizons, total_steps), wish.eta), left_out
+        reason = f"{horizon} steps: {_problem(wish, horizon, try_horizon)}"
+    if wish.rungs == 1:
+        reason = "there is one alone"
+    return full, f"no rungs below the full horizon: {reason}: every trial is trained in full"
+
+
+def _wished(wish: Fidelity, total_steps: int) -> list[int]:
+    """Give a number of horizons in equal ratios, each at least twice as long as the one before.
+
+    The shortest is eta^(rungs - 1) times shorter than the full one, so that all rungs take as many
+    steps; or `min_steps`, where that would be shorter still.
+
+    >>> _wished(Fidelity(), 1800), _wished(Fidelity(), 600), _wished(Fidelity(), 300)
+    ([112, 450, 1800], [100, 244, 600], [100, 300])
+    """
+    assert isinstance(wish.rungs, int)
+    for count in range(wish.rungs, 1, -1):
+        shortest = max(wish.min_steps, total_steps / wish.eta ** (count - 1))
+        ratio = (total_steps / shortest) ** (1 / (count - 1))
+        if ratio >= 2:
+            return [int(shortest * ratio**i) for i in range(count - 1)] + [total_steps]
+    return [total_steps]
 
 
 def _given(

@@ -69,6 +69,7 @@ class Bench:
         self._templates: dict[bool, Template] = {}
         self._steps: dict[Candidate, Callable[[], None]] = {}
         self.measured: dict[Candidate, float] = {}
+        self.compiled: dict[Candidate, CompiledStep] = {}
 
     def measure(self, candidates: Sequence[Candidate]) -> None:
         """Add the seconds of a step and run of each candidate, the better of two rounds."""
@@ -97,6 +98,7 @@ class Bench:
         except Exception as error:  # whatever a compiler raises: this candidate is not used
             return f"torch.compile failed: {' '.join(str(error).split())[:100]}"
         if problem is None:
+            self.compiled[candidate] = step
             self._steps[candidate] = self._fused(template, candidate.size, step)
         return problem
 

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from types import FunctionType, MethodType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.stack import Block
 from schedsearch.training.template import Template
 
+_FEW_GUARDS = {"guard_filter_fn": torch.compiler.keep_tensor_guards_unsafe}
 _TOLERANCE = 1e-3  # of two steps of compiled float32 against plain ones, relative to the largest
 
 
@@ -27,16 +30,19 @@ class CompiledStep:
     """
 
     def __init__(self, template: Template, optimizer: OptimizerSpec, size: int) -> None:
-        self._template, self._optimizer, self._size = template, optimizer, size
+        self.template, self.optimizer, self.size = template, optimizer, size
         self._block = self._fresh(products=True)
         cuda = self._block.params.device.type == "cuda"
-        mode = "reduce-overhead" if cuda else None  # CUDA graphs
+        # CUDA graphs; or no guards but those of the tensors' shapes: nothing else ever changes
+        how: dict[str, Any] = {"mode": "reduce-overhead"} if cuda else {"options": _FEW_GUARDS}
         self._warm = False
-        self._step = torch.compile(self._block.step, dynamic=False, mode=mode)
+        # code of its own: torch compiles one function anew 8 times at most, then runs it as it is
+        step = FunctionType(Block.step.__code__.replace(), Block.step.__globals__)
+        self._step = torch.compile(MethodType(step, self._block), dynamic=False, **how)
 
     def _fresh(self, *, products: bool) -> Block:
-        weights = self._template.weights(0).expand(self._size, -1).clone()
-        return Block(self._template.gradients(products=products), weights, self._optimizer)
+        weights = self.template.weights(0).expand(self.size, -1).clone()
+        return Block(self.template.gradients(products=products), weights, self.optimizer)
 
     def __call__(self, block: Block, inputs: Tensor, targets: Tensor, rates: Tensor) -> Tensor:
         """Step the block, as `Block.step` does; the first step, which makes the state, is that."""
@@ -56,8 +62,8 @@ class CompiledStep:
 
     def differs(self) -> str | None:
         """Make three steps as compiled and as they are, and say whether they came out different."""
-        task = self._template.task
-        rates = torch.full((self._size, 1), 1e-2, device=task.device, dtype=self._block.dtype)
+        task = self.template.task
+        rates = torch.full((self.size, 1), 1e-2, device=task.device, dtype=self._block.dtype)
         one, other = self._fresh(products=False), self._fresh(products=False)
         for indices in task.batch_indices(0, 3):
             batch = task.train.inputs[indices], task.train.targets[indices]

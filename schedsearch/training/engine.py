@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from schedsearch.schedules import Schedule
 from schedsearch.tasks.task import Task
+from schedsearch.training.candidates import threads
 from schedsearch.training.compiled import CompiledStep
 from schedsearch.training.curve import Curve
 from schedsearch.training.fused import train_fused
@@ -29,6 +30,8 @@ class Engine:
         compiled: whether a block's step is compiled (where runs share their batches).
         channels_last: whether images and models are in that memory format.
         threads: intra-op threads on the CPU.
+        alone_threads: those of a run that is trained alone, of a fused engine.
+        step_seconds: what a step of one run took when it was measured; 0.0: it was not.
         reason: why it was chosen, in one line.
     """
 
@@ -38,6 +41,8 @@ class Engine:
     compiled: bool = False
     channels_last: bool = False
     threads: int = 1
+    alone_threads: int = 1
+    step_seconds: float = 0.0
     reason: str = ""
     _prepared: dict[int, "_Prepared"] = field(default_factory=dict, repr=False, compare=False)
 
@@ -56,6 +61,11 @@ class Engine:
         words += [f"{self.stack} runs at once"] * (self.kind == "fused")
         words += ["compiled"] * self.compiled + ["channels last"] * self.channels_last
         return ", ".join([*words, f"{self.threads} thread{'s' * (self.threads != 1)}"])
+
+    @property
+    def threads_of_one(self) -> int:
+        """The threads of a run that is trained alone."""
+        return self.threads if self.kind == "reference" else self.alone_threads
 
     def train(
         self,
@@ -95,11 +105,17 @@ class Engine:
                 common |= {"stack": self.stack, "block": self.block}
                 if self.compiled and len(set(common["seed"])) == 1:
                     common["stepper"] = prepared.compiled_step(optimizer, self.block or self.stack)
-                done = train_fused(prepared.task, chosen, template=prepared.template, **common)
+                with threads(self.threads):
+                    done = train_fused(prepared.task, chosen, template=prepared.template, **common)
             else:
-                done = train(prepared.task, chosen, **common)
+                with threads(self.threads_of_one):
+                    done = train(prepared.task, chosen, **common)
             curves.update(zip(part, done, strict=True))
         return [curves[i] for i in range(len(schedules))]
+
+    def adopt(self, task: Task, step: CompiledStep) -> None:
+        """Use, for a task, a step that is compiled already."""
+        self._prepare(task).adopt(step)
 
     def _alone(self, schedule: Schedule) -> bool:
         return self.kind == "reference" or moves_more_than_the_rate(schedule)
@@ -121,6 +137,10 @@ class _Prepared:
     @cached_property
     def template(self) -> Template:
         return Template(self.task)
+
+    def adopt(self, step: CompiledStep) -> None:
+        self.task, self.template = step.template.task, step.template
+        self._steps[repr(step.optimizer), step.size] = step
 
     def compiled_step(self, optimizer: OptimizerSpec, size: int) -> CompiledStep:
         key = (repr(optimizer), size)

@@ -2,9 +2,11 @@
 
 how long would the reference engine take?  little: nothing is worth measuring
 measure what needs no compiler, in turn:   formats, threads, runs at once
-still long?  compile one block's step:     it is used where it is right, and faster
+still long?  compile a block's step:       it is used where it is right, and faster
+and another, and its neighbours in size:   while a compile takes less than it may save
 """
 
+from collections.abc import Sequence
 from time import perf_counter
 
 import psutil
@@ -19,7 +21,9 @@ from schedsearch.training.template import Template, why_not_fused
 _SHORT = 2.0  # seconds of training that are not worth a probe
 _SHARE = 0.01  # of the expected seconds that one measurement may take,
 _SECONDS = (0.02, 0.15)  # within these bounds
-_COMPILE_WORTH = 35.0  # seconds of training that are worth a compile of 5 to 20 s
+_COMPILE_WORTH = 25.0  # seconds of training that are worth a first compile of 5 to 15 s
+_SEARCH_SHARE = 0.15  # of the training left that compiling other blocks may take
+_MOST_COMPILED = 5  # blocks
 _MEMORY_SHARE = 0.5  # of what is free, at the most
 _CACHE_BYTES = 24e6  # a compiled block should take no more: it is read and written at each step
 
@@ -43,6 +47,7 @@ def choose_engine(
     thread_count: int | None = None,
     batch: int,
     steps: int,
+    compiles: bool = True,
 ) -> Engine:
     """Choose how to train, by measuring the candidates in turn on a few steps.
 
@@ -54,6 +59,7 @@ def choose_engine(
         thread_count: intra-op threads, to leave no choice of that.
         batch: how many runs are ever asked at once: no stack is larger.
         steps: optimizer steps of all runs that are still to be trained.
+        compiles: whether a step may be compiled, which takes longer than all else.
 
     Returns:
         The engine; its `reason` says what was measured, or why nothing was.
@@ -65,7 +71,8 @@ def choose_engine(
     bench.measure([plain])
     expected = steps * bench.measured[plain]
     if asked != "fused" and expected < _SHORT:
-        return Engine("reference", threads=counts[0], reason=f"{expected:.1f} s of training")
+        why, took = f"{expected:.1f} s of training", bench.measured[plain]
+        return Engine("reference", threads=counts[0], step_seconds=took, reason=why)
     bench = Bench(task, optimizer, min(max(_SHARE * expected, _SECONDS[0]), _SECONDS[1]))
 
     refusal = None if asked == "reference" else why_not_fused(task, optimizer)
@@ -82,8 +89,8 @@ def choose_engine(
         sizes = sizes or [1] * (asked == "fused")
         candidates += [Candidate("fused", k, n, formats[-1]) for n in counts for k in sizes]
     bench.measure(candidates)
-    if asked != "reference" and refusal is None:
-        problem = _compile(bench, steps, most, formats[-1])
+    if compiles and asked != "reference" and refusal is None:
+        problem = _compile(bench, steps, most, counts, formats[-1])
         notes += [problem] if problem else []
     best = bench.best
     if refusal is not None:
@@ -91,15 +98,26 @@ def choose_engine(
     if stack is not None and stack > most and best.kind == "fused":
         why = "memory holds" if most == limit else "this study asks"
         notes.append(f"{why} {most} at once, not {stack}")
-    return Engine(
+    engine = Engine(
         best.kind,
         stack=most if best.kind == "fused" else 1,
         block=best.size if best.kind == "fused" else None,
         compiled=best.compiled,
         channels_last=best.channels_last,
         threads=best.threads,
+        alone_threads=_alone(bench, best),
+        step_seconds=bench.measured[best],
         reason=_reason(bench, notes, perf_counter() - started),
     )
+    if best.compiled:
+        engine.adopt(task, bench.compiled[best])
+    return engine
+
+
+def _alone(bench: Bench, best: Candidate) -> int:
+    """Give the threads that are best for a run alone."""
+    alone = {c: s for c, s in bench.measured.items() if c.kind == "reference"}
+    return min(alone, key=lambda c: alone[c]).threads if alone else best.threads
 
 
 def _takes_formats(template: Template) -> bool:
@@ -112,20 +130,40 @@ def _sizes(most: int, *, fixed: bool) -> list[int]:
     return sorted({most, *(k for k in (8, 32) if k < most)})
 
 
-def _compile(bench: Bench, steps: int, most: int, channels_last: bool) -> str | None:
-    """Compile one candidate where the training left is long enough; say what went wrong."""
-    best = bench.best
+def _compile(
+    bench: Bench, steps: int, most: int, counts: Sequence[int], channels_last: bool
+) -> str | None:
+    """Compile blocks while the training left is long enough; say what went wrong.
+
+    What a core's cache holds is best for one thread, and several threads want more rows: how many
+    differs between machines. So one of each is measured, then the neighbours of the better one.
+    """
     template = bench.template(channels_last=channels_last)
-    if steps * bench.measured[best] < _COMPILE_WORTH or template.draws:
+    if steps * bench.measured[bench.best] < _COMPILE_WORTH or template.draws:
         return None
     size = 1 if template.task.device.type == "cpu" else most
     while 2 * size <= most and 2 * size * template.run_bytes() <= _CACHE_BYTES:
         size *= 2
-    candidate = Candidate("fused", size, best.threads, channels_last, compiled=True)
-    problem = bench.compile(candidate)
-    if problem is None:
+    waiting = [(min(most, size * (1 if n == 1 else 2)), n) for n in counts]
+    tried: set[tuple[int, int]] = set()
+    others = 0.0  # seconds that all but the first took
+    while waiting:
+        candidate = Candidate("fused", *waiting.pop(0), channels_last, compiled=True)
+        tried.add((candidate.size, candidate.threads))
+        started = perf_counter()
+        problem = bench.compile(candidate)
+        if problem is not None:
+            return problem
         bench.measure([candidate])
-    return problem
+        best, took = bench.best, perf_counter() - started
+        others += took * (len(tried) > 1)
+        if others + took > _SEARCH_SHARE * steps * bench.measured[best]:
+            return None
+        if not waiting and best.compiled and template.task.device.type == "cpu":
+            beside = [best.size // 2, min(2 * best.size, most)][:: 1 if best.threads == 1 else -1]
+            found = ((k, best.threads) for k in beside if k and len(tried) < _MOST_COMPILED)
+            waiting = [each for each in found if each not in tried]
+    return None
 
 
 def _reason(bench: Bench, notes: list[str], seconds: float) -> str:

@@ -4,9 +4,12 @@ import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
 
 from schedsearch import Run, Schedule, StudyConfig, open_run
 from schedsearch.analysis import delete_run
@@ -152,3 +155,28 @@ def test_a_renamed_run_goes_on_under_its_new_name(launch: Launch, runs_dir: Path
     assert list(after["schedule"][:2]) == list(before["schedule"])
     assert list(after["ended"][:2]) == list(before["ended"]), "they were not trained again"
     assert len(open_run(runs_dir / "new").trials()) == 3
+
+
+def test_a_run_reads_each_finished_trial_once_and_still_the_present_state(
+    launch: Launch, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch(name="grows", trials=3)
+    run = open_run(runs_dir / "grows")
+    read: list[int] = []
+    real = RDBStorage._get_trials
+
+    def count(self: RDBStorage, *args: Any, **kwargs: Any) -> list[FrozenTrial]:
+        found: list[FrozenTrial] = real(self, *args, **kwargs)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(RDBStorage, "_get_trials", count)
+    for _ in range(2):
+        assert len(run.trials()) == 3
+        run.curves(), run.best, run.leaderboard()
+    assert sum(read) == 3
+    launch(name="grows", trials=5)
+    fresh = open_run(runs_dir / "grows")
+    pd.testing.assert_frame_equal(run.trials(), fresh.trials())
+    pd.testing.assert_frame_equal(run.curves(), fresh.curves())
+    assert len(run.trials()) == 5

@@ -83,6 +83,11 @@ def test_dry_run_prints_the_plan_and_writes_nothing(
     for text in ("StepLR, LinearLR", "40 of 60 steps", "2,400 steps", "digits (mlp)", "minutes"):
         assert text in out
     assert re.search(r"about \d+\.\d minutes and \d+\.\d MB", out)
+    many = ("--trials", 20_000, "--engine", "fused", "--stack", 8, "--threads", 1)
+    out = ok("run", file, "--dry-run", *many)
+    assert re.search(
+        r"\nengine +fused, \d runs at once, 1 thread: the reference engine would take \d", out
+    )
 
 
 def test_list_shows_the_runs_of_a_folder(

@@ -24,6 +24,7 @@ GROUPS = (
     ("outputs",),
     ("conclude", "settle"),
     ("launch",),
+    ("estimate",),
     ("cli", "__main__"),
 )
 LEVEL = {name: level for level, group in enumerate(GROUPS) for name in group}

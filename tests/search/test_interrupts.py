@@ -68,19 +68,23 @@ def check_complete(run: Run, total: int) -> pd.DataFrame:
     return trials
 
 
+@pytest.mark.parametrize("engine", ["reference", "fused"])
 def test_after_kill_9_the_same_command_goes_on_to_the_same_total(
     start: Start,
     cli: Command,
     study_file: StudyFile,
     runs_dir: Path,
     wait_until: Callable[..., None],
+    engine: str,
 ) -> None:
-    file = study_file(name="killed", trials=9, training=SLOW, search={"batch": 3})
+    training = SLOW | {"engine": engine}
+    file = study_file(name="killed", trials=9, training=training, search={"batch": 3})
     command = ("run", file, "--runs-dir", runs_dir)
     process = start(*command)
     folder = runs_dir / "killed"
     wait_until(lambda: in_mid_batch(folder, 3))
     process.kill()
+    assert open_run(folder).attributes["engine"]["kind"] == engine
     before = open_run(folder).trials()
     left = set(before["trial"][before["state"] == "running"])
     assert left, "it was killed while it trained"

@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from torch import nn
 
 from schedsearch.schedules import Schedule
 from schedsearch.tasks import Task, load_task
-from schedsearch.training import Engine, OptimizerSpec, train
+from schedsearch.training import Engine, OptimizerSpec, choose_engine, train
 from schedsearch.training import compiled as compiled_module
 from schedsearch.training.candidates import Bench, Candidate
 from schedsearch.training.compiled import CompiledStep
@@ -85,6 +86,33 @@ def test_a_compiled_cnn_equals_the_reference_engine_whatever_lies_in_the_blocks(
     assert got[3].stopped
     assert_same_curves(got, want)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == before + 1
+
+
+def graphs() -> int:
+    return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+
+
+@needs_a_compiler
+def test_the_step_that_the_probe_compiled_is_the_one_that_trains(
+    digits: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its neighbours in size measured, as far as the training left pays for that."""
+    monkeypatch.setattr("schedsearch.training.probe._MOST_COMPILED", 2)
+    settings: dict[str, Any] = {"asked": "fused", "thread_count": 1, "batch": 4}
+    before = graphs()
+    long = choose_engine(digits, SGD, steps=10**8, **settings)
+    assert (long.kind, long.compiled, long.stack) == ("fused", True, 4)
+    assert long.block in (2, 4)
+    probed = graphs()
+    assert probed == before + 2
+    schedules = [Schedule("StepLR", rate) for rate in (0.03, 0.02, 0.01)]
+    got = long.train(digits, schedules, **common(60))  # type: ignore[arg-type]
+    assert graphs() == probed
+    assert_same_curves(got, train(digits, schedules, **common(60)))  # type: ignore[arg-type]
+
+    for changes in ({"steps": 10**8, "compiles": False}, {"steps": 10**4}):
+        assert not choose_engine(digits, SGD, **(settings | changes)).compiled
+    assert graphs() == probed
 
 
 def test_blocks_hold_and_free_runs_like_one_stack(digits: Task) -> None:

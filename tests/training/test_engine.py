@@ -1,10 +1,13 @@
 """What is fused, what is not, and how the engine is chosen."""
 
 import dataclasses
+import types
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import pytest
+import torch
 from fused_loops import OPTIMIZERS, assert_same_curves, common
 from torch import Tensor, nn
 
@@ -12,6 +15,7 @@ from schedsearch.schedules import Schedule
 from schedsearch.tasks import Task, load_task
 from schedsearch.training import Engine, OptimizerSpec, choose_engine, train
 from schedsearch.training import probe as probe_module
+from schedsearch.training.candidates import threads
 from schedsearch.training.template import Template, why_not_fused
 
 
@@ -124,6 +128,33 @@ def test_a_stack_that_memory_cannot_hold_is_reduced_and_says_so(
     )
     assert engine.stack == 3
     assert "memory holds 3 at once, not 64" in engine.reason
+
+
+@pytest.mark.parametrize("most", [1, 7])
+def test_a_stack_takes_no_more_than_half_of_the_free_memory(
+    digits: Task, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    free = int(2.5 * most * Template(digits).run_bytes())
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: types.SimpleNamespace(available=free))
+    engine = choose(digits, asked="fused", stack=64, batch=64)
+    assert most <= engine.stack <= 1.25 * most
+    assert engine.stack * Template(digits).run_bytes() <= free / 2
+    assert f"memory holds {engine.stack} at once, not 64" in engine.reason
+
+
+def test_an_engine_trains_with_its_threads_and_leaves_them_as_they_were(digits: Task) -> None:
+    seen: list[int] = []
+    engine = Engine("fused", stack=2, threads=2, alone_threads=1)
+    schedules = [Schedule("Constant", 0.01), Schedule("OneCycleLR", 0.01, {"cycle_momentum": True})]
+    with threads(1):
+        engine.train(
+            digits,
+            schedules,
+            on_end=lambda index, curve: seen.append(torch.get_num_threads()),
+            **common(20, eval_steps=(20,)),  # type: ignore[arg-type]
+        )
+        assert torch.get_num_threads() == 1
+    assert seen == [2, 1]
 
 
 def test_a_stack_is_no_larger_than_what_the_study_asks_at_once(digits: Task) -> None:
