@@ -33,6 +33,7 @@ TINY: dict[str, Any] = {
     "training": {"total_steps": 60, "evals_per_run": 5},
     "space": {"base_lr": [0.01, 1.0]},
     "search": {"sampler": "random", "batch": 2},
+    "fidelity": {"kind": "full"},
     "confirmation": {"seeds": 0},
 }
 

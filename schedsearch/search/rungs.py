@@ -186,14 +186,14 @@ def _wished(wish: Fidelity, total_steps: int) -> list[int]:
     steps; or `min_steps`, where that would be shorter still.
 
     >>> _wished(Fidelity(), 1800), _wished(Fidelity(), 600), _wished(Fidelity(), 300)
-    ([112, 450, 1800], [100, 244, 600], [100, 300])
+    ([112, 450, 1800], [100, 245, 600], [100, 300])
     """
     assert isinstance(wish.rungs, int)
     for count in range(wish.rungs, 1, -1):
         shortest = max(wish.min_steps, total_steps / wish.eta ** (count - 1))
         ratio = (total_steps / shortest) ** (1 / (count - 1))
         if ratio >= 2:
-            return [int(shortest * ratio**i) for i in range(count - 1)] + [total_steps]
+            return [round(shortest * ratio**i) for i in range(count - 1)] + [total_steps]
     return [total_steps]
 
 

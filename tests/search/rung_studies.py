@@ -8,7 +8,7 @@ HORIZONS = (20, 60, 180)
 RUNGS: dict[str, Any] = {
     "training": {"total_steps": 180, "evals_per_run": EVALS, "engine": "reference"},
     "space": {"warmup_frac": [0.05, 0.1]},
-    "fidelity": {"kind": "squeeze", "min_steps": 5, "checks": 0},
+    "fidelity": {"kind": "squeeze", "eta": 3, "min_steps": 5, "checks": 0},
 }
 
 

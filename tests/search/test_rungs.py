@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from schedsearch import Curve
 from schedsearch.config import parse_config
 from schedsearch.errors import ConfigError, ScheduleError
+from schedsearch.search.fidelity_check import checks_wanted
 from schedsearch.search.plan import Plan, make_plan
 from schedsearch.search.rungs import Climb, Rungs, going_on
 from schedsearch.storage.best import Objective
@@ -123,20 +124,23 @@ def planned(**changes: Any) -> Plan:
 @pytest.mark.parametrize(
     ("total_steps", "fidelity", "horizons", "note"),
     [
-        (1800, {}, (200, 600, 1800), None),
-        (600, {}, (200, 600), "rung left out: 67 steps (fewer than fidelity.min_steps = 100)"),
-        (600, {"min_steps": 67}, (67, 200, 600), None),
-        (600, {"rungs": 2}, (200, 600), None),
-        (600, {"rungs": 2, "eta": 4}, (150, 600), None),
+        (1800, {}, (112, 450, 1800), None),
+        (1800, {"eta": 3}, (200, 600, 1800), None),
+        (600, {}, (100, 245, 600), None),  # not from 38 steps: in equal ratios from min_steps
+        (600, {"eta": 3, "min_steps": 67}, (67, 200, 600), None),
+        (600, {"rungs": 2, "eta": 3}, (200, 600), None),
+        (600, {"rungs": 2}, (150, 600), None),
         (600, {"rungs": [150, 300]}, (150, 300, 600), None),
         (600, {"rungs": [150, 300, 600]}, (150, 300, 600), None),
-        (250, {}, (250,), "28 steps (fewer than fidelity.min_steps = 100) and 83 steps (fewer"),
+        (250, {}, (100, 250), "1 of 3 rungs left out: 250 steps are too few for them"),
+        (199, {}, (199,), "199 steps are less than twice fidelity.min_steps = 100"),
         (600, {"rungs": 1}, (600,), "no rungs below the full horizon: there is one alone"),
         (600, {"kind": "full", "rungs": 1}, (600,), None),
-        (1800, {"kind": "truncate"}, (200, 600, 1800), None),
-        (600, {"min_steps": 1, "rungs": 4}, (67, 200, 600), "22 steps (a horizon of 22 steps is"),
-        (600, {"min_steps": 1, "rungs": 4, "kind": "truncate"}, (22, 67, 200, 600), None),
-        (20, {"min_steps": 1, "kind": "truncate", "rungs": 9}, (1, 2, 7, 20), None),
+        (1800, {"kind": "truncate"}, (112, 450, 1800), None),
+        (600, {"eta": 3, "min_steps": 1, "rungs": 4}, (67, 200, 600), "1 of 4 rungs left out"),
+        (40, {"rungs": 2, "eta": 8, "min_steps": 1}, (40,), "5 steps: 10 evaluations do not fit"),
+        (600, {"eta": 3, "min_steps": 1, "rungs": 4, "kind": "truncate"}, (22, 67, 200, 600), None),
+        (20, {"min_steps": 1, "kind": "truncate", "rungs": 9}, (1, 2, 4, 9, 20), "4 of 9 rungs"),
     ],
 )
 def test_the_rungs_of_a_plan(
@@ -189,6 +193,34 @@ def test_two_pruners_are_refused() -> None:
     assert planned(fidelity={"kind": "full"}, search=search).rungs.kind == "full"
 
 
+def test_a_pruner_leaves_out_the_rungs_that_nobody_asked_for() -> None:
+    assert planned().rungs.kind == "squeeze"
+    assert planned(search={"pruner": "MedianPruner"}).rungs.kind == "full"
+    assert planned(search={"pruner": "MedianPruner"}, fidelity={"checks": 3}).rungs.kind == "full"
+    stored = parse_config(
+        {"name": "a", "task": "digits", "search": {"pruner": "MedianPruner"}}
+    ).model_dump()
+    assert parse_config(stored).fidelity.kind == "full"
+
+
+@pytest.mark.parametrize(
+    ("trials", "fidelity", "count"),
+    [
+        (16, {}, 0),  # a quarter of 3,180 steps pays for 0 schedules of 945
+        (160, {}, 9),  # of 8 x (20 x 100 + 5 x 245 + 2 x 600) for 9
+        (1000, {}, 16),
+        (16, {"checks": 3}, 3),
+        (160, {"checks": 0}, 0),
+        (160, {"kind": "full"}, 0),
+        (16, {"kind": "auto"}, 16),
+    ],
+)
+def test_a_check_takes_a_quarter_of_the_search_unless_it_is_asked_for(
+    trials: int, fidelity: dict[str, Any], count: int
+) -> None:
+    assert checks_wanted(planned(trials=trials, fidelity=fidelity)) == count
+
+
 @pytest.mark.parametrize("sampler", ["TPE", "random", "QMC", "GP", "CMA-ES"])
 def test_a_sampler_of_complete_trials_is_warned_about(sampler: str) -> None:
     notes = planned(fidelity={"kind": "squeeze", "rungs": 2}, search={"sampler": sampler}).notes
@@ -197,7 +229,8 @@ def test_a_sampler_of_complete_trials_is_warned_about(sampler: str) -> None:
 
 
 def test_a_plan_without_rungs_is_the_run_that_it_was() -> None:
-    full, squeezed = planned(), planned(fidelity={"kind": "squeeze", "rungs": 2})
+    full = planned(fidelity={"kind": "full"})
+    squeezed = planned(fidelity={"kind": "squeeze", "rungs": 2, "eta": 3})
     new = squeezed.identity().keys() - full.identity().keys()
     assert new == {"fidelity.kind", "fidelity.horizons", "fidelity.eta"}
     assert not any(key.startswith("fidelity") for key in full.identity())
