@@ -132,7 +132,7 @@ def planned(**changes: Any) -> Plan:
         (600, {"rungs": 2}, (150, 600), None),
         (600, {"rungs": [150, 300]}, (150, 300, 600), None),
         (600, {"rungs": [150, 300, 600]}, (150, 300, 600), None),
-        (250, {}, (100, 250), "1 of 3 rungs left out: 250 steps are too few for them"),
+        (250, {}, (100, 250), "1 of 3 rungs left out: 250 steps are too few"),
         (199, {}, (199,), "199 steps are less than twice fidelity.min_steps = 100"),
         (600, {"rungs": 1}, (600,), "no rungs below the full horizon: there is one alone"),
         (600, {"kind": "full", "rungs": 1}, (600,), None),
