@@ -29,7 +29,7 @@ from search_bench.table import FOLDER, FRESH_SEEDS, say
 
 BUDGET = 24  # full-run equivalents
 _MANY = 10_000  # trials: the budget ends a study before
-_TRIALS = {"fashion": 72, "digits": 48}  # of schedsearch, whose rungs then take the budget
+_TRIALS = {"fashion": 128, "digits": 72}  # of schedsearch, whose rungs then take the budget
 
 
 @dataclass(frozen=True)
