@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import typer
 
-from schedsearch.cli import compare, confirm, look, reuse, run, see
+from schedsearch.cli import compare, confirm, dashboard, look, reuse, run, see
 from schedsearch.errors import SchedsearchError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ for command in (
     compare.convergence,
     see.report,
     see.plot,
+    dashboard.dashboard,
     look.delete,
     reuse.families,
     reuse.tasks,

@@ -45,6 +45,9 @@ def run(
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write report.html at the end.")
     ] = True,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Open the Optuna dashboard on it meanwhile.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only.")] = False,
 ) -> None:
@@ -57,6 +60,7 @@ def run(
     """
     from rich.console import Console
 
+    from schedsearch.cli.beside import Beside
     from schedsearch.config import load_config, parse_config
     from schedsearch.launch import run_study
     from schedsearch.outputs.progress import make_display
@@ -72,7 +76,8 @@ def run(
         return
     console = Console(file=sys.stdout, soft_wrap=True)
     display = make_display(console, quiet=quiet)
-    with display:
+    beside = Beside(display, config.name, runs_dir, storage, dashboard)
+    with beside, display:
         try:
             outcome = run_study(
                 config,
@@ -80,7 +85,7 @@ def run(
                 storage=storage,
                 device=device,
                 report=report,
-                on_event=display,
+                on_event=beside,
             )
         except KeyboardInterrupt as interrupt:
             typer.echo(
@@ -90,6 +95,7 @@ def run(
             )
             raise typer.Exit(130) from interrupt
     _print_outcome(outcome)
+    beside.stay()
 
 
 def _print_plan(plan: "Plan", runs_dir: Path, storage: str | None) -> None:

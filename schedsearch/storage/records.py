@@ -14,6 +14,7 @@ from schedsearch.training import Curve
 
 PREFIX = "schedsearch:"
 SCHEDULE = f"{PREFIX}schedule"
+OF_DASHBOARD = ("dashboard:", "artifacts:")  # what optuna-dashboard keeps with a study begins so
 _ROWS_PER_PIECE = 300  # 6 numbers of at most 26 characters a row: under 48 kB
 
 Result = Mapping[str, Any]
