@@ -10,7 +10,7 @@ from types import TracebackType
 from schedsearch.outputs.progress import Display
 from schedsearch.search.events import AtRung, Confirming, Event, Note, Started, Trained
 
-_SECONDS_TO_END = 5.0
+_SECONDS_TO_END = 15.0  # it publishes what is new once more
 _OF_A_RUN = (Started, AtRung, Trained, Confirming)  # told once there is a run to show
 
 

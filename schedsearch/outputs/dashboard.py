@@ -31,7 +31,9 @@ Tell = Callable[[str], None]
 _SECONDS_BUSY = 3.0  # between two looks while trials are trained
 _SECONDS_IDLE = 10.0  # and while none is: somebody may go on with the run
 _SECONDS_DRAWING = 0.5  # what a look may spend on pictures
-_SHARE = 0.05  # of a core, at most, goes into publishing
+_SECONDS_AT_LAST = 3.0  # and the last one
+_SECONDS_TO_END = 8.0  # what the last look may take
+_SHARE = 0.05  # of a core, at most, goes into publishing while trials are trained
 
 
 def serve(
@@ -98,13 +100,13 @@ def serve(
     finally:
         stop.set()
         server.server_close()
-        publisher.join(5.0)
+        publisher.join(_SECONDS_TO_END)
     if failed:
         raise failed[0]
 
 
 def keep_published(run: Run, stop: threading.Event, tell: Tell) -> None:
-    """Publish what has changed of a run, every few seconds, until it is told to stop.
+    """Publish what has changed of a run, every few seconds, until told to stop, and once then.
 
     A storage that fails is told once, and tried again.
 
@@ -112,14 +114,15 @@ def keep_published(run: Run, stop: threading.Event, tell: Tell) -> None:
         RunError: the run is gone.
     """
     seen, told = None, ""
-    while not stop.is_set():
-        began, text, busy = time.monotonic(), "", True
+    while True:
+        began, text, trained, last = time.monotonic(), "", True, stop.is_set()
         try:
             _see_file(run)
             now = state_of(run)
             if now != seen:
-                seen = now if publish(run, _folder(run), _SECONDS_DRAWING) else None
-            busy = seen is None or bool(run.being_trained())
+                drawing = _SECONDS_AT_LAST if last else _SECONDS_DRAWING
+                seen = now if publish(run, _folder(run), drawing) else None
+            trained = bool(run.being_trained())
         except SchedsearchError:
             raise
         except (SQLAlchemyError, StorageInternalError) as error:
@@ -131,8 +134,11 @@ def keep_published(run: Run, stop: threading.Event, tell: Tell) -> None:
         if text and text != told:
             tell(text)
         told = text
-        pause = _SECONDS_BUSY if busy else _SECONDS_IDLE
-        stop.wait(max(pause, (time.monotonic() - began) / _SHARE))
+        if last:
+            return
+        pause = _SECONDS_BUSY if trained or seen is None else _SECONDS_IDLE
+        share = _SHARE if trained else 0.5
+        stop.wait(max(pause, (time.monotonic() - began) / share))
 
 
 def _folder(run: Run) -> Path | None:

@@ -220,9 +220,12 @@ def page_figures(chart: Chart) -> list[dict[str, Any]]:
         title = {"text": html(chart.title + which), "font": {"size": 14}, "x": 0.02}
         layout = figure["layout"] | _PAGE_LAYOUT | {"showlegend": lines, "title": title}
         if panel.rows:  # a row of text for each family, in one line
-            text = [tick.replace("<br>", "") for tick in layout["yaxis"]["ticktext"]]
+            ticks = [text.replace("\n(", " (").replace("\n", "") for _, text in panel.y.ticks]
             size = {"size": max(7, min(11, 380 // panel.rows // 2))}
-            layout["yaxis"] = layout["yaxis"] | {"ticktext": text, "tickfont": size}
+            layout["yaxis"] = layout["yaxis"] | {
+                "ticktext": list(map(html, ticks)),
+                "tickfont": size,
+            }
         figures.append({"data": figure["data"], "layout": layout})
     return figures
 
