@@ -31,7 +31,7 @@ Tell = Callable[[str], None]
 _SECONDS_BUSY = 3.0  # between two looks while trials are trained
 _SECONDS_IDLE = 10.0  # and while none is: somebody may go on with the run
 _SECONDS_DRAWING = 0.5  # what a look may spend on pictures
-_SECONDS_AT_LAST = 3.0  # and the last one
+_SECONDS_AT_LAST = 1.0  # and the last one
 _SECONDS_TO_END = 8.0  # what the last look may take
 _SHARE = 0.05  # of a core, at most, goes into publishing while trials are trained
 

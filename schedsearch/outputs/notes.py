@@ -1,6 +1,7 @@
 """What the dashboard says of a study and of its notable trials, in Markdown."""
 
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,7 +36,9 @@ def study_note(run: Snapshot, study_ids: Mapping[str, int]) -> str:
     parts = [f"### {plain(found.headline)}", *map(plain, found.sentences), _board(run, study_ids)]
     if found.code:
         parts.append(f"```python\n{found.code}\n```")
-    parts.append(f"*Written by schedsearch.* The whole answer: `schedsearch report {run.name}`")
+    parts.append(
+        f"*Written by schedsearch.* The whole answer: `schedsearch report {shlex.quote(run.name)}`"
+    )
     return "\n\n".join(filter(None, parts))
 
 

@@ -16,7 +16,7 @@ from made_runs import made_run, made_trial, many
 from optuna.artifacts import FileSystemArtifactStore
 from optuna.trial import FrozenTrial
 from optuna_dashboard import wsgi
-from stored_runs import store_run
+from stored_runs import fill, store_run
 
 from schedsearch import Run, open_run
 from schedsearch.analysis import delete_run
@@ -24,7 +24,7 @@ from schedsearch.outputs import publish as publishing
 from schedsearch.outputs.board import PUBLISHED, put
 from schedsearch.outputs.notes import plain
 from schedsearch.outputs.publish import publish, state_of
-from schedsearch.storage.place import study_ids
+from schedsearch.storage.place import Place, study_ids
 
 
 class Pages:
@@ -312,3 +312,22 @@ def test_what_is_published_is_no_attribute_of_a_page(finished: Path, tmp_path: P
                 assert isinstance(value, str | int | float | bool)
                 assert len(str(value)) < 100
     assert PUBLISHED.removeprefix("schedsearch:") in pages.run.attributes
+
+
+def test_a_run_in_postgresql_shows_the_same(database: str, tmp_path: Path) -> None:
+    trials = few(9)
+    here = made(tmp_path, trials)
+    publish(here.run, None)
+    fill(Place("made", database, None), {"made": trials})
+    there = Pages(open_run(database, "made"))
+    for _ in range(2):
+        assert publish(there.run, None)
+        one, other = here.study(), there.study()
+        assert one["note"] == other["note"]
+        assert noted(one) == noted(other)
+        assert len(noted(one)) == 3
+        figures = [
+            {g["id"]: g["graph_object"] for g in s["plotly_graph_objects"]} for s in (one, other)
+        ]
+        assert figures[0] == figures[1]
+    there.run.storage.engine.dispose()
