@@ -53,8 +53,8 @@ def test_the_dashboard_tells_the_winner_and_the_finalists(confirmed: Path) -> No
     run, snapshot = open_run(confirmed), Snapshot.of(open_run(confirmed))
     frame, why = run.confirmation(), notable(snapshot)
     of_search = frame[frame["trial"].notna()]
-    for row in of_search.itertuples():
-        assert f"(4 seeds: mean val_loss {row.mean:.4g})" in "; ".join(why["sure", row.trial])
+    for trial, mean in zip(of_search["trial"], of_search["mean"], strict=True):
+        assert f"(4 seeds: mean val_loss {mean:.4g})" in "; ".join(why["sure", int(trial)])
     winner = frame.iloc[0]
     told = [key for key, reasons in why.items() if "the winner on fresh seeds" in reasons]
     assert told == ([] if winner["trial"] != winner["trial"] else [("sure", winner["trial"])])

@@ -1,27 +1,20 @@
 """The dashboard's server: what it answers, how it ends, and that a run doesn't notice it."""
 
-import json
-import os
-import pty
 import re
-import select
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 import urllib.error
-import urllib.request
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
+from asked import ADDRESS, fetched
 from sqlalchemy import create_engine, text
 
 from schedsearch import open_run
@@ -35,8 +28,6 @@ Command = Callable[..., tuple[int, str, str]]
 StudyFile = Callable[..., Path]
 Wait = Callable[..., None]
 
-ADDRESS = re.compile(r"dashboard: (http://\S+?)(/dashboard/studies/\d+)")
-
 
 class Served:
     """A dashboard that is served by a thread of this process."""
@@ -45,7 +36,7 @@ class Served:
         self.lines: list[str] = []
         self.error: SchedsearchError | None = None
         self.stop = threading.Event()
-        self._options = {"browser": False, "tell": self.lines.append} | options
+        self._options: dict[str, Any] = {"browser": False, "tell": self.lines.append} | options
         self._thread = threading.Thread(target=self._serve, args=(folder,))
         self._thread.start()
         deadline = time.monotonic() + 30
@@ -69,16 +60,6 @@ class Served:
         """Wait for its end."""
         self._thread.join(seconds)
         assert not self._thread.is_alive()
-
-
-def fetched(said: str, path: str) -> Any:
-    """Ask the dashboard whose address was said."""
-    found = ADDRESS.search(said)
-    assert found is not None, said
-    url = found[1] + path.replace("ID", found[2].rpartition("/")[2])
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        content = answer.read()
-    return json.loads(content) if "json" in answer.headers["Content-Type"] else content
 
 
 @contextmanager
@@ -233,9 +214,9 @@ def test_a_run_that_is_watched_does_the_same(
     """While a run goes on, its dashboard is open, asked without pause, and published often."""
     search, training = (
         {"sampler": "TPE", "batch": 4},
-        {"total_steps": 400, "engine": "reference", "threads": 1},
+        {"total_steps": 200, "engine": "reference", "threads": 1},
     )
-    file = study_file(name="watched", trials=24, search=search, training=training)
+    file = study_file(name="watched", trials=16, search=search, training=training)
     alone, watched = tmp_path / "alone", tmp_path / "watched"
     assert start("run", file, "--runs-dir", alone).end()[0] == 0
     process = start("run", file, "--runs-dir", watched)
@@ -245,6 +226,7 @@ def test_a_run_that_is_watched_does_the_same(
         while process.process.is_alive():
             it.get("/api/studies/ID")
             asked += 1
+            time.sleep(0.05)
     code, _, err = process.end()
     assert (code, err) == (0, "")
     assert asked > 3
@@ -271,67 +253,3 @@ def test_a_browser_is_opened_only_where_there_is_a_screen(monkeypatch: pytest.Mo
     monkeypatch.setenv("DISPLAY", ":0")
     assert dashboard.has_browser()
     assert opened == ["asked"], "a browser in a terminal is not even looked for"
-
-
-LONG = {"trials": 400, "search": {"sampler": "random", "batch": 2}}
-
-
-def output(process: Any) -> str:
-    file: Path = process.place.with_suffix(".out")
-    return file.read_text() if file.exists() else ""
-
-
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL], ids=lambda s: s.name)
-def test_a_run_that_is_ended_leaves_no_dashboard_behind(
-    start: Start, study_file: StudyFile, runs_dir: Path, wait_until: Wait, signum: int
-) -> None:
-    command = ("run", study_file(name="r", **LONG), "--runs-dir", runs_dir, "--dashboard")
-    process = start(*command)
-    wait_until(lambda: ADDRESS.search(output(process)))
-    assert fetched(output(process), "/api/studies/ID")["name"] == "r"
-    (child,) = [
-        child for child in psutil.Process(process.pid).children() if "--attached" in child.cmdline()
-    ]
-    assert child.nice() >= 10
-    os.kill(process.pid, signum)
-    process.process.join(30)
-    wait_until(lambda: not psutil.pid_exists(child.pid) or child.status() == "zombie", 30)
-    if signum == signal.SIGINT:
-        code, _, err = process.end()
-        assert code == 130
-        assert err.startswith("schedsearch: interrupted: finished trials are kept")
-        assert len(err.splitlines()) == 1
-
-
-def test_on_a_terminal_the_dashboard_stays_until_ctrl_c(
-    study_file: StudyFile, runs_dir: Path
-) -> None:
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "schedsearch", "run", study_file(name="r", trials=2)),
-            *("--runs-dir", runs_dir, "--dashboard", "--no-report"),
-        ],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        start_new_session=True,
-        env={**os.environ, "COLUMNS": "200", "TERM": "xterm"},
-    )
-    os.close(slave)
-    said, deadline = "", time.monotonic() + 90
-    try:
-        while not (ADDRESS.search(said) and "stays open" in said):
-            assert time.monotonic() < deadline, said
-            if select.select([master], [], [], 0.1)[0]:
-                said += os.read(master, 65536).decode(errors="replace")
-        assert "best.json" in said
-        assert fetched(said, "/api/studies/ID")["name"] == "r"
-        os.kill(process.pid, signal.SIGINT)
-        assert process.wait(30) == 0
-        with pytest.raises(urllib.error.URLError):
-            fetched(said, "/api/meta")
-    finally:
-        process.kill()
-        process.wait()
-        os.close(master)
