@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import optuna
@@ -23,6 +23,9 @@ from schedsearch import StudyConfig, run_study
 from schedsearch.cli import main
 from schedsearch.config import parse_config
 from schedsearch.launch import Outcome
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # 60 steps of the small perceptron: some 30 ms a trial.
 TINY: dict[str, Any] = {
@@ -297,6 +300,19 @@ def database(postgres: str) -> Iterator[str]:
     yield f"{postgres}/{name}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """Start Chromium without a window."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """Run: what one study file produced, read back from wherever it is stored."""
 
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,7 @@ from schedsearch.storage.connect import sqlite_url
 from schedsearch.storage.finalists import confirmation_name, read_concluded
 from schedsearch.storage.owners import abandoned
 from schedsearch.storage.place import (
+    ARTIFACTS,
     BEST,
     DATABASE,
     LOCK,
@@ -270,5 +272,6 @@ def delete_run(run: Run) -> None:
         database = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm") if own else ()
         for file in (*database, BEST, REPORT, POINTER, LOCK):
             (folder / file).unlink(missing_ok=True)
+        shutil.rmtree(folder / ARTIFACTS, ignore_errors=True)
         if not any(folder.iterdir()):
             folder.rmdir()

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from schedsearch.cli import compare, confirm, look, reuse, run, see, telling
+from schedsearch.cli import compare, confirm, dashboard, look, reuse, run, see, telling
 from schedsearch.cli.telling import fail
 from schedsearch.errors import SchedsearchError
 
@@ -28,6 +28,7 @@ for command in (
     compare.convergence,
     see.report,
     see.plot,
+    dashboard.dashboard,
     look.delete,
     reuse.families,
     reuse.tasks,

@@ -59,6 +59,9 @@ def run(
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write report.html at the end.")
     ] = True,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Open the Optuna dashboard on it meanwhile.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -70,6 +73,7 @@ def run(
 
     Example:  schedsearch run studies/digits.toml --trials 100
     """
+    from schedsearch.cli.beside import Beside
     from schedsearch.config import load_config, parse_config
     from schedsearch.launch import run_study
     from schedsearch.settle import preview
@@ -87,19 +91,23 @@ def run(
             _print_plan(preview(config, runs_dir, storage, device), runs_dir, storage)
         return
     kept = "finished trials are kept, the running ones are back in the queue"
-    with telling(quiet=quiet, json=as_json, kept=kept) as on_event:
+    with (
+        telling(quiet=quiet, json=as_json, kept=kept) as show,
+        Beside(show, config.name, runs_dir, storage, dashboard) as beside,
+    ):
         outcome = run_study(
             config,
             runs_dir=runs_dir,
             storage=storage,
             device=device,
             report=report,
-            on_event=on_event,
+            on_event=beside,
         )
     if as_json:
         print_result(outcome)
     else:
         _print_outcome(outcome)
+    beside.stay()
 
 
 def _print_estimate(

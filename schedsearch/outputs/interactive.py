@@ -37,6 +37,12 @@ def _faint(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.16)"
 
 
+def short(value: float) -> float | None:
+    """Round to six digits: what a screen shows; what is no number is left out."""
+    rounded = float(f"{value:.6g}")
+    return rounded if isfinite(rounded) else None
+
+
 def traces(panel: Panel, place: str = "") -> list[dict[str, Any]]:
     """Return plotly's traces of a panel, on the axes `x` and `y` with a number behind."""
     axes = {"xaxis": f"x{place}", "yaxis": f"y{place}"}
@@ -212,3 +218,45 @@ def chart_figure(chart: Chart) -> dict[str, Any]:
             data.append(trace | {"showlegend": new})
             named |= {trace["name"]} if new else set()
     return {"data": data, "layout": layout}
+
+
+_PAGE_PIXELS = 450  # the height that the Optuna dashboard leaves a figure
+_PAGE_LAYOUT: dict[str, Any] = {
+    "height": _PAGE_PIXELS,
+    "autosize": True,
+    "margin": {"l": 8, "r": 16, "t": 44, "b": 8},
+    "legend": {"orientation": "h", "x": 0, "y": -0.18, "yanchor": "top", "font": {"size": 10}},
+    "font": {"size": 11},
+}
+
+
+def page_figures(chart: Chart) -> list[dict[str, Any]]:
+    """Return the panels of a chart as figures for the Optuna dashboard, each with a legend."""
+    figures = []
+    for panel in chart.panels:
+        figure, lines = panel_figure(panel), not panel.rows
+        for trace in figure["data"]:
+            trace["showlegend"] = lines
+            _shorten(trace)
+        which = f": {panel.y.label}" if len(chart.panels) > 1 else ""
+        title = {"text": html(chart.title + which), "font": {"size": 14}, "x": 0.02}
+        layout = figure["layout"] | _PAGE_LAYOUT | {"showlegend": lines, "title": title}
+        if panel.rows:  # a row of text for each family, in one line
+            ticks = [text.replace("\n(", " (").replace("\n", "") for _, text in panel.y.ticks]
+            size = {"size": max(7, min(11, 380 // panel.rows // 2))}
+            layout["yaxis"] = layout["yaxis"] | {
+                "ticktext": list(map(html, ticks)),
+                "tickfont": size,
+            }
+        figures.append({"data": figure["data"], "layout": layout})
+    return figures
+
+
+def _shorten(trace: dict[str, Any]) -> None:
+    """Round what is drawn, and say once what all points of a trace say in their last lines."""
+    for side in ("x", "y"):
+        trace[side] = [short(value) for value in trace[side]]
+    ends = {text.partition("<br>")[2] for text in trace.get("text", ())}
+    if len(ends) == 1 and len(trace["text"]) > 1:
+        trace["text"] = [text.partition("<br>")[0] for text in trace["text"]]
+        trace["hovertemplate"] = f"%{{text}}<br>{ends.pop()}<extra></extra>"

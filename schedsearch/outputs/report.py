@@ -20,7 +20,7 @@ from schedsearch.analysis.snapshot import Snapshot
 from schedsearch.errors import StorageError
 from schedsearch.files import write_atomically
 from schedsearch.outputs.answer import Answer, answer
-from schedsearch.outputs.interactive import panel_figure
+from schedsearch.outputs.interactive import panel_figure, short
 from schedsearch.outputs.tables import cells
 from schedsearch.storage.place import REPORT
 from schedsearch.storage.records import FIDELITY
@@ -68,7 +68,7 @@ class _Drawn:
                 found = trace.pop("text")
                 trace["texts"] = [self.texts.setdefault(t, len(self.texts)) for t in found]
             for side in ("x", "y"):
-                trace[side] = [_short(v) for v in trace[side]]
+                trace[side] = [short(v) for v in trace[side]]
         self.panels.append({"id": name, **figure})
 
     def json(self) -> Markup:
@@ -76,12 +76,6 @@ class _Drawn:
         content = {"panels": self.panels, "texts": list(self.texts)}
         text = json.dumps(content, separators=(",", ":"), allow_nan=False)
         return Markup(text.replace("<", "\\u003c"))
-
-
-def _short(value: float) -> float | None:
-    """Round to six digits: what a screen shows; what is no number is left out."""
-    short = float(f"{value:.6g}")
-    return short if abs(short) < float("inf") else None
 
 
 def export_report(runs: Sequence[Run], path: Path) -> None:

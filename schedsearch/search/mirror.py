@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from schedsearch.schedules import Schedule, suggest_schedule
 from schedsearch.search.plan import Plan
 from schedsearch.search.samplers import LEARN_FROM_PART, SeededByTrial
-from schedsearch.storage.records import FINISHED, PREFIX, SCHEDULE, read_result
+from schedsearch.storage.records import FINISHED, OF_DASHBOARD, PREFIX, SCHEDULE, read_result
 
 GOOD = 25  # as many good trials as TPE ever tells from the rest
 
@@ -67,7 +67,7 @@ class Mirror:
         """Take over what has changed in the real study since the last time."""
         memory, storage = self._memory, self.real._storage
         for key, value in storage.get_study_system_attrs(self.real._study_id).items():
-            if not key.startswith(PREFIX):  # what a sampler keeps for itself
+            if not key.startswith((PREFIX, *OF_DASHBOARD)):  # what a sampler keeps for itself
                 memory.set_study_system_attr(self.study._study_id, key, value)
         for trial in trials:
             if trial.number in self._done or SCHEDULE not in trial.system_attrs:

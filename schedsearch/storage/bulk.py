@@ -16,11 +16,12 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
-from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, or_, select, update
 
 from schedsearch.storage.owners import OWNER
 
 STUDIES: Table = models.StudyModel.__table__
+STUDY_ATTRS: Table = models.StudySystemAttributeModel.__table__
 TRIALS: Table = models.TrialModel.__table__
 PARAMS: Table = models.TrialParamModel.__table__
 VALUES: Table = models.TrialValueModel.__table__
@@ -137,6 +138,40 @@ def write_results(storage: BaseStorage, trials: Sequence[Ended], owner: str) -> 
         if trials:
             connection.execute(one, [{"the_id": t.trial_id, "to": t.state} for t in trials])
     return ours
+
+
+@contextmanager
+def editing_attrs(
+    storage: BaseStorage, study_id: int, prefixes: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Give system attributes of a study to be changed; at the end what differs is written at once.
+
+    Args:
+        storage: where the study is.
+        study_id: the study.
+        prefixes: which attributes: those whose names begin so.
+
+    Raises:
+        KeyError: there is no such study (any more).
+    """
+    key, value = STUDY_ATTRS.c.key, STUDY_ATTRS.c.value_json
+    mine = STUDY_ATTRS.c.study_id == study_id
+    with _writing(storage) as connection:
+        study = select(STUDIES.c.study_id).where(STUDIES.c.study_id == study_id)
+        if connection.execute(study.with_for_update()).one_or_none() is None:
+            raise KeyError(models.NOT_FOUND_MSG)
+        named = or_(*(key.startswith(prefix, autoescape=True) for prefix in prefixes))
+        before = {k: v for k, v in connection.execute(select(key, value).where(mine, named))}
+        attrs = {name: json.loads(text) for name, text in before.items()}
+        yield attrs
+        after = {name: json.dumps(content) for name, content in attrs.items()}
+        differ = {name: text for name, text in after.items() if before.get(name) != text}
+        old = [{"the_key": name} for name in before if name not in after or name in differ]
+        if old:
+            connection.execute(delete(STUDY_ATTRS).where(mine, key == bindparam("the_key")), old)
+        rows = [{"study_id": study_id, "key": k, "value_json": v} for k, v in differ.items()]
+        if rows:
+            connection.execute(insert(STUDY_ATTRS), rows)
 
 
 @contextmanager

@@ -26,6 +26,15 @@ class _WalConnection(sqlite3.Connection):
         self.execute("PRAGMA synchronous = NORMAL")
 
 
+class _KeptConnection(_WalConnection):
+    """Opens a file that is there; one that was deleted meanwhile is not made anew, empty."""
+
+    def __init__(self, database: str, *args: Any, **kwargs: Any) -> None:
+        if not Path(database).is_file():
+            raise sqlite3.OperationalError(f"the file {database} is gone")
+        super().__init__(database, *args, **kwargs)
+
+
 def sqlite_url(path: Path) -> str:
     """Return the URL of a SQLite file.
 
@@ -85,7 +94,7 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        arguments = _connect_args(url)
+        arguments = _connect_args(url, create)
     except (ArgumentError, ValueError) as error:
         raise StorageError(f"{masked(url)!r} is no URL of a database") from error
     file = _sqlite_file(url)
@@ -111,10 +120,11 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
     raise AssertionError("unreachable")
 
 
-def _connect_args(url: str) -> dict[str, Any]:
+def _connect_args(url: str, create: bool) -> dict[str, Any]:
     backend = make_url(url).get_backend_name()
     if backend == "sqlite":
-        return {"factory": _WalConnection}
+        kept = not create and _sqlite_file(url) is not None
+        return {"factory": _KeptConnection if kept else _WalConnection}
     return {"connect_timeout": 10} if backend in ("postgresql", "mysql") else {}
 
 

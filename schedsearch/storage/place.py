@@ -16,6 +16,7 @@ from schedsearch.storage.records import PREFIX
 
 DATABASE, BEST, POINTER, LOCK = "study.db", "best.json", "storage.json", ".lock"
 REPORT = "report.html"
+ARTIFACTS = "artifacts"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 PREFIX = "schedsearch:"
 SCHEDULE = f"{PREFIX}schedule"
 RANGE_TEST, FIDELITY = "range_test", "fidelity"  # a run's, behind the prefix
+OF_DASHBOARD = ("dashboard:", "artifacts:")  # what optuna-dashboard keeps with a study begins so
 _ROWS_PER_PIECE = 300  # 6 numbers of at most 26 characters a row: under 48 kB
 
 Result = Mapping[str, Any]

@@ -1,6 +1,5 @@
 """The report in a real browser: no errors, no requests, every section, and a legend that works."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,6 @@ from schedsearch.outputs.report import report
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 # By family, over all panels: how many traces are on the page, and how many of them can be seen.
 COUNT = """family => {
@@ -48,17 +45,6 @@ OVERLAP = """() => [...document.querySelectorAll(".panel")].flatMap(div =>
                           && p.top < q.bottom - 2 && q.top < p.bottom - 2)
       .map(([b]) => `${div.id}: ${a} on ${b}`));
   }))"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 Open = Callable[..., tuple["Page", list[str]]]

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from schedsearch import Run, StudyConfig, load_schedule, open_run, run_study
+from schedsearch.analysis.snapshot import Snapshot
 from schedsearch.outputs.export import best_of
+from schedsearch.outputs.notes import notable, study_note
+from schedsearch.storage.place import study_ids
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -44,6 +47,21 @@ def test_best_json_holds_the_confirmed_winner(confirmed: Path) -> None:
     assert said["better_than_all_others"] == (said["not_told_apart"] == []) == (said["p"] <= 0.05)
     assert data["claim"] == run.confirmed_now.sentence()  # type: ignore[union-attr]
     assert data == best_of(run), "and an export later writes the same"
+
+
+def test_the_dashboard_tells_the_winner_and_the_finalists(confirmed: Path) -> None:
+    run, snapshot = open_run(confirmed), Snapshot.of(open_run(confirmed))
+    frame, why = run.confirmation(), notable(snapshot)
+    of_search = frame[frame["trial"].notna()]
+    for trial, mean in zip(of_search["trial"], of_search["mean"], strict=True):
+        assert f"(4 seeds: mean val_loss {mean:.4g})" in "; ".join(why["sure", int(trial)])
+    winner = frame.iloc[0]
+    told = [key for key, reasons in why.items() if "the winner on fresh seeds" in reasons]
+    assert told == ([] if winner["trial"] != winner["trial"] else [("sure", winner["trial"])])
+    families = set(snapshot.best_of_families()["family"])
+    assert sum(r.startswith("the best of ") for each in why.values() for r in each) >= len(families)
+    note = study_note(snapshot, study_ids(run.storage, "sure"))
+    assert "Welch's t-test on 4 fresh seeds" in note
 
 
 def test_an_unconfirmed_best_says_so(finished: Path) -> None:

@@ -186,3 +186,20 @@ def test_what_finished_trials_have_in_common_is_found_once_a_batch(
             )
     assert spaces[:15] == [[]] * 15, "nothing has finished"
     assert all("base_lr" in space for space in spaces[15:])
+
+
+def test_what_the_dashboard_keeps_with_a_study_is_neither_taken_nor_written_back(
+    make_config: Callable[..., StudyConfig],
+) -> None:
+    plan = make_plan(make_config(families=["Constant"]), "cpu")
+    study = optuna.create_study()
+    storage, study_id = study._storage, study._study_id
+    storage.set_study_system_attr(study_id, "dashboard:note_ver", 1)
+    storage.set_study_system_attr(study_id, "a sampler's", 1)
+    mirror = Mirror(study, plan)
+    mirror.update([])
+    storage.set_study_system_attr(study_id, "dashboard:note_ver", 2)  # published meanwhile
+    mirror.keep_for_sampler()
+    kept = mirror.study._storage.get_study_system_attrs(mirror.study._study_id)
+    assert kept == {"a sampler's": 1}
+    assert storage.get_study_system_attrs(study_id)["dashboard:note_ver"] == 2

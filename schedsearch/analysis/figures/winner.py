@@ -1,5 +1,7 @@
 """Winner: the rates of the best trial over its run, beside its losses."""
 
+from typing import Any
+
 import pandas as pd
 
 from schedsearch.analysis.figures.chart import Axis, Chart, Panel, Series
@@ -13,22 +15,23 @@ COLUMNS = ("family", "what", "step", "value", "words")
 
 def table(run: Snapshot) -> pd.DataFrame:
     """Return COLUMNS; `what` is lr, val_loss or train_loss."""
-    parts = []
-    for row in filter(None, [run.winner()]):
-        curve = run.curve_of(row.study, row.trial)
-        series = {"lr": rates_of(run, row.study, row.trial).set_index("step")["lr"]}
-        series |= {name: curve.set_index("step")[name] for name in ("val_loss", "train_loss")}
-        parts = [
-            values.rename("value").reset_index().assign(what=what, family=row.family)
-            for what, values in series.items()
-        ]
-        parts = [part.assign(words=trial_in_words(row)) for part in parts]
-    if not parts:
-        return pd.DataFrame([], columns=list(COLUMNS))
-    return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
+    row = run.winner()
+    return pd.DataFrame([], columns=list(COLUMNS)) if row is None else table_of(run, row)
 
 
-def draw(winner: pd.DataFrame) -> Chart:
+def table_of(run: Snapshot, row: Any) -> pd.DataFrame:
+    """Return COLUMNS of any trial, given by its row of the frame of trials."""
+    curve = run.curve_of(row.study, row.trial)
+    series = {"lr": rates_of(run, row.study, row.trial).set_index("step")["lr"]}
+    series |= {name: curve.set_index("step")[name] for name in ("val_loss", "train_loss")}
+    parts = [
+        values.rename("value").reset_index().assign(what=what, family=row.family)
+        for what, values in series.items()
+    ]
+    return pd.concat(parts, ignore_index=True).assign(words=trial_in_words(row))[list(COLUMNS)]
+
+
+def draw(winner: pd.DataFrame, who: str = "The best run") -> Chart:
     """Draw the rates, and beside them the losses on validation and training data."""
     family, words = str(winner["family"].iloc[0]), str(winner["words"].iloc[0])
 
@@ -42,7 +45,7 @@ def draw(winner: pd.DataFrame) -> Chart:
     )
     step, values = Axis("optimizer step"), winner.loc[winner["what"] != "lr", "value"]
     return Chart(
-        "The best run: its learning rate and its loss",
+        f"{who}: its learning rate and its loss",
         (
             Panel(step, Axis("learning rate", from_zero=True), (line("lr", family, family),)),
             Panel(step, loss_axis(values, "loss"), losses),
