@@ -64,7 +64,7 @@ def arms(setup: Setup) -> tuple[Arm, ...]:
     }
     full = {"fidelity": {"kind": "full"}, "trials": _MANY}
     return (
-        Arm("random", full | {"search": one | {"sampler": "random"}}),
+        Arm("random", full | {"search": {"sampler": "random"}, "trials": BUDGET}),
         Arm("TPE", full | {"search": one}),
         Arm("TPE, MedianPruner", full | {"search": one | {"pruner": "MedianPruner"}}),
         Arm(
