@@ -14,7 +14,7 @@ from schedsearch.training.optimizers import OptimizerSpec
 FUSABLE_OPTIMIZERS = ("SGD", "Adam", "AdamW", "NAdam", "RAdam")
 Gradients: TypeAlias = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 _RANDOM_LAYERS = (nn.modules.dropout._DropoutNd, nn.RReLU)
-_EVALUATION_NUMBERS = 1_000_000  # inputs of an evaluation's forward pass, over all runs
+_EVALUATION_NUMBERS = 4_000_000  # inputs of an evaluation's forward pass, over all runs
 
 
 def why_not_fused(task: Task, optimizer: OptimizerSpec) -> str | None:
