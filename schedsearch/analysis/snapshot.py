@@ -14,6 +14,7 @@ from schedsearch.config import StudyConfig
 from schedsearch.errors import ScheduleError
 from schedsearch.schedules import Schedule
 from schedsearch.storage.best import Objective
+from schedsearch.storage.finalists import Finalist
 from schedsearch.storage.records import read_schedule
 
 
@@ -87,11 +88,18 @@ class Snapshot:
 
     def winner(self) -> Any | None:
         """Return the row of the trial that won: on fresh seeds where it was confirmed there."""
-        won = None if self.confirmed is None else self.confirmed.winner.finalist
-        if won is not None and won.trial is not None:
-            trials = self.trials[self.trials["family"] == won.schedule.family]
-            return next(iter(trials[trials["trial"] == won.trial].itertuples()), None)
+        if self.confirmed is not None and self.confirmed.winner.finalist.trial is not None:
+            return self.row_of(self.confirmed.winner.finalist)
         return next(iter(self.best_rows()), None)
+
+    def row_of(self, finalist: Finalist) -> Any | None:
+        """Return the row of a finalist's trial; None where it was tuned for the confirmation.
+
+        Family and number say which trial it is, also where each family has a study of its own.
+        """
+        own = self.trials["family"] == finalist.schedule.family
+        found = self.trials[own & (self.trials["trial"] == finalist.trial)]
+        return None if finalist.trial is None else next(iter(found.itertuples()), None)
 
     def spent(self, trials: pd.DataFrame) -> pd.Series:
         """Return the optimizer steps that trials took, at all rungs."""

@@ -77,13 +77,14 @@ def notable(run: Snapshot) -> dict[tuple[str, int], list[str]]:
         what = "the winner on fresh seeds" if confirmed else "the best of the search so far"
         add(winner.study, winner.trial, what)
     for each in run.confirmed.finalists if run.confirmed else ():
-        key = (run.name, each.finalist.trial)
-        if each.finalist.trial is not None and key in run.stored:
+        its = run.row_of(each.finalist)
+        if its is not None:
             if each.diverged:
                 reached = f"diverged on {each.diverged} of them"
             else:
                 reached = f"mean {run.objective} {each.mean.value:.4g}"
-            add(*key, f"a finalist of the confirmation ({len(each.results)} seeds: {reached})")
+            seeds = f"{len(each.results)} seeds: {reached}"
+            add(its.study, its.trial, f"a finalist of the confirmation ({seeds})")
     for row in run.best_rows():
         add(row.study, row.trial, f"the best of {row.family}")
     return why
