@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
 import optuna
 import pytest
 
@@ -23,6 +24,10 @@ from schedsearch import StudyConfig, run_study
 from schedsearch.cli import main
 from schedsearch.config import parse_config
 from schedsearch.launch import Outcome
+
+# No property is one of wall time: a busy machine is no counterexample.
+hypothesis.settings.register_profile("schedsearch", deadline=None)
+hypothesis.settings.load_profile("schedsearch")
 
 # 60 steps of the small perceptron: some 30 ms a trial.
 TINY: dict[str, Any] = {
