@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import hypothesis
 import optuna
 import pytest
 
@@ -26,6 +27,9 @@ from schedsearch.launch import Outcome
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+# No property is one of wall time: a busy machine is no counterexample.
+hypothesis.settings.register_profile("schedsearch", deadline=None)
+hypothesis.settings.load_profile("schedsearch")
 
 # 60 steps of the small perceptron: some 30 ms a trial.
 TINY: dict[str, Any] = {

@@ -117,7 +117,7 @@ def test_notes_of_a_quiet_run_go_to_standard_error(
     assert code == 0
     assert out.lstrip().startswith("Best trial of each family (r):")
     assert err.startswith("no rungs below the full horizon")
-    assert "fewer than fidelity.min_steps" in err
+    assert "60 steps are less than twice fidelity.min_steps = 100" in err
 
 
 def test_a_plan_is_one_line(cli: Command, study_file: StudyFile) -> None:

@@ -30,7 +30,7 @@ CHECKED: dict[str, Any] = {
     "trials": 9,
     "training": {"total_steps": 180, "evals_per_run": 5, "engine": "reference"},
     "space": {"warmup_frac": [0.05, 0.1], "base_lr": [0.01, 0.3]},
-    "fidelity": {"kind": "squeeze", "min_steps": 5, "checks": 7},
+    "fidelity": {"kind": "squeeze", "eta": 3, "min_steps": 5, "checks": 7},
 }
 
 

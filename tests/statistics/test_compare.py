@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -105,7 +105,6 @@ LOSSES = st.tuples(st.integers(2, 6), st.integers(3, 9)).flatmap(
 )
 
 
-@settings(deadline=None)
 @given(LOSSES, st.randoms(use_true_random=False), st.sampled_from(list(TESTS)))
 def test_order_of_seeds_and_a_shift_of_all_losses_do_not_matter(
     losses: Floats, random: Any, test: Any
@@ -122,7 +121,6 @@ def test_order_of_seeds_and_a_shift_of_all_losses_do_not_matter(
     assert pairing_saved(losses[:, seeds] + 64.0) == pytest.approx(pairing_saved(losses))
 
 
-@settings(deadline=None)
 @given(LOSSES, st.sampled_from(["welch", "paired"]))
 def test_what_is_said_of_a_comparison_agrees_with_itself(losses: Floats, test: Any) -> None:
     found = compare(losses, test)
@@ -137,7 +135,6 @@ def test_what_is_said_of_a_comparison_agrees_with_itself(losses: Floats, test: A
             assert each.apart == (low > 0), "told apart: the interval of the difference lacks 0"
 
 
-@settings(deadline=None)
 @given(LOSSES)
 def test_the_order_of_the_schedules_does_not_matter(losses: Floats) -> None:
     means = losses.mean(axis=1)
