@@ -137,13 +137,14 @@ def halvings(table: Table, most: int = 3) -> list[tuple[tuple[int, ...], int]]:
 
 def methods(table: Table, rungs: Sequence[int], eta: int) -> list[Method]:
     """Return what is compared, with the rungs that are taken for halving."""
-    cuts = [rung for rung in rungs if rung in table.setup.eval_steps]
-    named = ", ".join(map(str, (*rungs, table.setup.total_steps)))
+    steps, full = table.setup.eval_steps, table.setup.total_steps
+    cuts = tuple(min(steps, key=lambda step: abs(step - rung)) for rung in rungs)  # where seen
+    named, cut = (", ".join(map(str, (*some, full))) for some in (rungs, cuts))
     return [
         Method("random, full runs", full_runs),
         Method("MedianPruner over cut runs", median_pruner),
         Method(
-            f"halving over cut runs ({named}; eta {eta})", partial(cut_halving, rungs=cuts, eta=eta)
+            f"halving over cut runs ({cut}; eta {eta})", partial(cut_halving, rungs=cuts, eta=eta)
         ),
         Method(
             f"halving over squeezed runs ({named}; eta {eta})",
