@@ -16,9 +16,8 @@ from scipy import stats
 
 from schedsearch import open_run, run_study
 from schedsearch.files import write_atomically
-from schedsearch.schedules.families import DEFAULT_FAMILIES
 from schedsearch.seeds import derive_seed
-from search_bench.live import Arm, config_of, truths
+from search_bench.live import FAMILIES, Arm, config_of, truths
 from search_bench.replay import CONFIRM_SEEDS
 from search_bench.table import FOLDER, FRESH_SEEDS, Table, say
 
@@ -51,7 +50,7 @@ class Score:
 
 def arms() -> tuple[Arm, ...]:
     """Return what is compared; all may take as many optimizer steps."""
-    count = len(DEFAULT_FAMILIES)
+    count = len(FAMILIES)
     full, none = {"kind": "full"}, {"seeds": 0}
     rungs = {"kind": "squeeze", "checks": 0}
     total = TRIALS_OF_A_FAMILY * count
@@ -117,7 +116,7 @@ def family_truths(table: Table, rankings: Sequence[Ranking]) -> dict[str, float]
     known = truths(table.setup, texts)
     by_family: dict[str, float] = {}
     pool = table.truth(CONFIRM_SEEDS)
-    for family in DEFAULT_FAMILIES:
+    for family in FAMILIES:
         own = [t for name, t in zip(table.families, pool, strict=True) if name == family]
         own += [known[r.schedules[family]] for r in rankings if family in r.schedules]
         by_family[family] = float(min(own))

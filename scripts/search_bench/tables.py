@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from search_bench.live import Step, arms, pick_at, search_live, truths
+from search_bench.live import FAMILIES, Step, arms, pick_at, search_live, truths
 from search_bench.replay import (
     BUDGETS,
     CONFIRM_SEEDS,
@@ -139,7 +139,8 @@ class LiveCurves:
         last = self.budgets[-1]
         said = [self.compared(ours, last, other, last) for other in others]
         if "TPE" in others:
-            said.append(self.compared(ours, 0.4 * last, "TPE", last))
+            less = min(self.budgets, key=lambda budget: abs(budget - 0.4 * last))
+            said.append(self.compared(ours, less, "TPE", last))
             curve = {b: self.mean(ours, b)[0] for b in self.budgets}
             needs = budget_for(curve, self.mean("TPE", last)[0])
             said.append(f"{ours} comes to the mean regret of TPE at {last:g} with {needs}")
@@ -160,7 +161,8 @@ def live_curves(table: Table, seeds: int, budgets: Sequence[float]) -> LiveCurve
         for name, every in found.items()
     }
     every = [text for rows in picks.values() for row in rows for text in row if text is not None]
-    known, pool = truths(setup, every), table.truth(CONFIRM_SEEDS)
+    known, searched = truths(setup, every), np.isin(table.families, FAMILIES)
+    pool = table.truth(CONFIRM_SEEDS)[searched]
     worst, best = float(np.median(pool)), float(pool.min())
 
     def regret(text: str | None) -> float:

@@ -35,7 +35,8 @@ def table(cut: Any, squeezed: dict[int, Any] | None = None) -> Any:
 def optuna_median(cut: Any, budget: float) -> tuple[int, float]:
     """Run the same with Optuna: the pick, and the steps that it took."""
     study = optuna.create_study(pruner=optuna.pruners.MedianPruner())
-    spent, finished = 0.0, {}
+    spent = 0.0
+    finished: dict[int, float] = {}
     for number, losses in enumerate(cut):
         trial = study.ask()
         stopped = False
