@@ -1,7 +1,7 @@
 """Whole digits studies, end to end, by `schedsearch run`: the reference engine and `auto`.
 
-Each study is a process of its own in an empty folder, with an empty compile cache: everything is
-included, from importing torch to best.json.
+Every trial is trained in full. Each study is a process of its own in an empty folder, with an empty
+compile cache: everything is included, from importing torch to best.json and report.html.
 """
 
 import argparse
@@ -28,6 +28,7 @@ def study(trials: int, steps: int, engine: str, task: str) -> dict[str, Any]:
         file.write_text(
             f'task = "{source}"\nmodel = "{model}"\ntrials = {trials}\n'
             f'[training]\ntotal_steps = {steps}\nengine = "{engine}"\n'
+            '[fidelity]\nkind = "full"\n'
         )
         command = [sys.executable, "-m", "schedsearch", "run", str(file), "--quiet"]
         command += ["--runs-dir", folder]
