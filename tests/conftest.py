@@ -31,11 +31,18 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("schedsearch", deadline=None)
 hypothesis.settings.load_profile("schedsearch")
 
+# What a tiny study draws follows from these, and from their order.
+EIGHT = (
+    *("Constant", "StepLR", "MultiStepLR", "ExponentialLR", "LinearLR", "CosineAnnealingLR"),
+    *("OneCycleLR", "ReduceLROnPlateau"),
+)
+
 # 60 steps of the small perceptron: some 30 ms a trial.
 TINY: dict[str, Any] = {
     "name": "tiny",
     "task": "digits",
     "model": "mlp",
+    "families": list(EIGHT),
     "trials": 4,
     "training": {"total_steps": 60, "evals_per_run": 5},
     "space": {"base_lr": [0.01, 1.0]},
@@ -107,7 +114,7 @@ def launch(make_config: Callable[..., StudyConfig], runs_dir: Path) -> Callable[
 def finished(
     make_config: Callable[..., StudyConfig], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Return the folder of a run to read from: 8 finished trials of all the default families."""
+    """Return the folder of a run to read from: 8 finished trials of eight families."""
     runs = tmp_path_factory.mktemp("runs")
     config = make_config(name="finished", trials=8, search={"batch": 4})
     outcome = run_study(config, runs_dir=runs, device="cpu", report=False)
