@@ -8,10 +8,12 @@ whose truths are closer than two standard errors can't be told apart.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from schedsearch import open_run, run_study
@@ -139,6 +141,36 @@ def score(ranking: Ranking, truth: dict[str, float], error: float) -> Score:
     first = families[int(np.argmin(said))]
     near = truth[first] - min(truth.values()) <= 2 * np.sqrt(2) * error
     return Score(ranking.steps, float(tau), bool(near))
+
+
+def replayed_tau(table: Table, trials: int, replays: int = 500) -> float:
+    """Replay a ranking by so many random schedules of each family, in full: its mean tau."""
+    pools, random = _pools(table), np.random.default_rng(0)
+    truth = [table.truth(CONFIRM_SEEDS)[pool].min() for pool in pools]
+    seen = table.squeezed[table.setup.total_steps]
+    taus = []
+    for _ in range(replays):
+        said = [seen[random.permutation(pool)[:trials]].min() for pool in pools]
+        taus.append(stats.kendalltau(said, truth)[0])
+    return float(np.mean(taus))
+
+
+def ceiling(table: Table) -> float:
+    """Give the tau of the families' bests between two and the other fresh seeds, over all pairs.
+
+    No study can be expected to order the families better than seeds agree on their order.
+    """
+    pools, taus = _pools(table), []
+    for pair in combinations(range(len(table.fresh)), 2):
+        others = [i for i in range(len(table.fresh)) if i not in pair]
+        both = (table.fresh[list(pair)].mean(axis=0), table.fresh[others].mean(axis=0))
+        one, other = ([losses[pool].min() for pool in pools] for losses in both)
+        taus.append(stats.kendalltau(one, other)[0])
+    return float(np.mean(taus))
+
+
+def _pools(table: Table) -> list[NDArray[np.int64]]:
+    return [np.flatnonzero(np.array(table.families) == family) for family in FAMILIES]
 
 
 def rows(found: dict[str, list[Score]], horizon: int) -> list[list[str]]:
