@@ -52,8 +52,8 @@ def _confirmed(run: Snapshot, confirmed: Confirmation) -> Answer:
             gap = other.difference
             apart = "can" if other.apart else "can't"
             said.append(
-                f"Compared with {other.label}: its mean is worse by {gap.value:.4g} "
-                f"({gap.low:.4g} to {gap.high:.4g}); it {apart} be told apart."
+                f"The mean of {other.label} is worse by {gap.value:.4g} ({gap.low:.4g} to "
+                f"{gap.high:.4g}): it {apart} be told apart from the winner."
             )
     if winner.test_accuracy is not None:
         said.append(_tested(winner.test_accuracy))
