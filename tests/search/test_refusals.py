@@ -10,6 +10,7 @@ from schedsearch import open_run
 from schedsearch.config import StudyConfig
 from schedsearch.errors import RunError
 from schedsearch.launch import Outcome
+from schedsearch.schedules import DEFAULT_FAMILIES
 from schedsearch.search.opening import open_study
 from schedsearch.search.plan import make_plan
 from schedsearch.storage.connect import open_storage
@@ -73,7 +74,7 @@ def test_another_study_is_refused_with_what_differs(
         {"search": {"sampler": "TPE", "batch": 16, "pruner": "MedianPruner"}},
         {"training": {"threads": 0}},
         {"training": {"optimizer_args": {"momentum": 0.9}}},  # what SGD has without it
-        {"families": "default", "model": None},
+        {"model": None},  # the task's first is the one that TINY names
     ],
     ids=str,
 )
@@ -81,6 +82,11 @@ def test_what_changes_no_question_is_allowed(
     made: Callable[..., None], changes: dict[str, Any]
 ) -> None:
     made(**changes)
+
+
+def test_families_by_a_word_are_those_that_it_stands_for(launch: Launch) -> None:
+    launch(trials=1, families="default")
+    assert len(launch(trials=2, families=list(DEFAULT_FAMILIES)).run.trials()) == 2
 
 
 def test_optimizer_arguments_that_json_writes_otherwise_are_still_the_same(
