@@ -83,10 +83,8 @@ class Conclusion:
         return score
 
     def _score(self, trial: int | None, schedule: Any, role: str = "") -> dict[str, Any]:
-        with (
-            self.lock,
-            threads(self.score_threads),
-        ):  # read once, also when two processes end at the same moment
+        # read once, also when two processes end at the same moment
+        with self.lock, threads(self.score_threads):
             storage = self.run.storage
             return score_on_test(self.study, storage, self.plan, trial, schedule, role)
 

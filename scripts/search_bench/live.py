@@ -26,7 +26,7 @@ from schedsearch.seeds import derive_seed
 from schedsearch.training import Engine, choose_engine, threads
 from search_bench.replay import CONFIRM_SEEDS
 from search_bench.setups import Setup
-from search_bench.table import FOLDER, FRESH_SEEDS, say
+from search_bench.table import FOLDER, FRESH_SEEDS, say, training_seed
 
 BUDGET = 24  # full-run equivalents
 FAMILIES = (
@@ -171,7 +171,7 @@ def truths(setup: Setup, schedules: Sequence[str]) -> dict[str, float]:
 
 
 def _mean_losses(setup: Setup, texts: Sequence[str], engine: Engine) -> NDArray[np.float64]:
-    seeds = [derive_seed(0, "truth", i) for i in range(1, FRESH_SEEDS + 1)][CONFIRM_SEEDS:]
+    seeds = [training_seed(i) for i in range(CONFIRM_SEEDS + 1, FRESH_SEEDS + 1)]
     losses = []
     for seed in seeds:
         curves = engine.train(

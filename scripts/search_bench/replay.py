@@ -52,11 +52,8 @@ def squeezed_halving(
     table: Table, order: Indices, budget: float, *, rungs: Sequence[int], eta: int
 ) -> int:
     """Train all at the first rung, one in eta at the next, each anew; pick the best at the last."""
-    horizons = (*rungs, table.setup.total_steps)
-    left = order[: _cohort(horizons, horizons, eta, budget, len(order))]
-    for horizon in horizons[:-1]:
-        left = _ranked(table.squeezed[horizon], left)[: -(-len(left) // eta)]
-    return _best(table.squeezed[horizons[-1]], left)
+    left = _climbed(table, order, budget, rungs, eta)
+    return _best(table.squeezed[table.setup.total_steps], left)
 
 
 def cut_halving(
@@ -65,7 +62,7 @@ def cut_halving(
     """Train all up to the first rung, one in eta goes on to the next; pick the best at the end."""
     horizons = (*rungs, table.setup.total_steps)
     costs = np.diff([0, *horizons]).tolist()  # a run goes on from where it was cut
-    left = order[: _cohort(horizons, costs, eta, budget, len(order))]
+    left = order[: _cohort(costs, eta, budget, len(order))]
     steps = table.setup.eval_steps
     for horizon in horizons[:-1]:
         left = _ranked(table.cut[:, steps.index(horizon)], left)[: -(-len(left) // eta)]
@@ -105,11 +102,8 @@ def confirmed(
     price = finalists * CONFIRM_SEEDS * table.setup.total_steps
     if price >= 0.7 * budget:
         return squeezed_halving(table, order, budget, rungs=rungs, eta=eta)
-    horizons = (*rungs, table.setup.total_steps)
-    left = order[: _cohort(horizons, horizons, eta, budget - price, len(order))]
-    for horizon in horizons[:-1]:
-        left = _ranked(table.squeezed[horizon], left)[: -(-len(left) // eta)]
-    few = _ranked(table.squeezed[horizons[-1]], left)[:finalists]
+    left = _climbed(table, order, budget - price, rungs, eta)
+    few = _ranked(table.squeezed[table.setup.total_steps], left)[:finalists]
     return _best(table.fresh[:CONFIRM_SEEDS].mean(axis=0), few)
 
 
@@ -157,9 +151,18 @@ def methods(table: Table, rungs: Sequence[int], eta: int) -> list[Method]:
     ]
 
 
-def _cohort(
-    horizons: Sequence[int], costs: Sequence[int], eta: int, budget: float, most: int
-) -> int:
+def _climbed(
+    table: Table, order: Indices, budget: float, rungs: Sequence[int], eta: int
+) -> Indices:
+    """Give the schedules that come to the full horizon, of a cohort that takes the budget."""
+    horizons = (*rungs, table.setup.total_steps)
+    left = order[: _cohort(horizons, eta, budget, len(order))]
+    for horizon in rungs:
+        left = _ranked(table.squeezed[horizon], left)[: -(-len(left) // eta)]
+    return left
+
+
+def _cohort(costs: Sequence[int], eta: int, budget: float, most: int) -> int:
     """Give the largest cohort whose rungs fit into a budget."""
 
     def price(count: int) -> float:

@@ -99,6 +99,11 @@ def pool(setup: Setup) -> tuple[Schedule, ...]:
     return tuple(schedules)
 
 
+def training_seed(number: int) -> int:
+    """Give what decides weights and batches of a piece's seed."""
+    return derive_seed(0, "truth", number)
+
+
 def pieces(setup: Setup) -> list[Piece]:
     """Return all pieces of a table, the search's seed first."""
     search = [Piece(horizon, 0) for horizon in (setup.total_steps, *reversed(setup.rungs))]
@@ -162,7 +167,7 @@ def _train_piece(
         setup.load(),
         schedules,
         total_steps=piece.horizon,
-        seed=derive_seed(0, "truth", piece.seed),
+        seed=training_seed(piece.seed),
         eval_steps=evaluation_steps(piece.horizon, setup.evals),
         optimizer=setup.optimizer,
     )
