@@ -1,5 +1,6 @@
 """Open the Optuna storage: SQLite in WAL mode in the run's folder, or any database by URL."""
 
+import logging
 import re
 import sqlite3
 import time
@@ -93,6 +94,7 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
         StorageError: no URL of a database, no driver for it, no answer, or no right to write.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)  # it warns of what it raises, too
     try:
         arguments = _connect_args(url, create)
     except (ArgumentError, ValueError) as error:
