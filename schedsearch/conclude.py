@@ -1,6 +1,5 @@
 """Conclude a search: confirm the best on fresh seeds, read the test split once, write best.json."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,11 @@ from schedsearch.errors import RunError
 from schedsearch.outputs.export import export_best
 from schedsearch.search.confirm import confirm
 from schedsearch.search.events import Note, OnEvent
+from schedsearch.search.pairs import ChooseEngine
 from schedsearch.search.plan import Plan
 from schedsearch.search.score import score_on_test
 from schedsearch.storage.finalists import FINALIST
-from schedsearch.training import Engine, threads
+from schedsearch.training import threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Conclusion:
         run: the run.
         study: its study.
         plan: what it does.
-        choose_engine: gives what trains so many runs.
+        choose_engine: gives what trains a confirmation.
         lock: held while trials are asked, and while the test split is read.
         best_path: where best.json is written.
         on_event: told of what goes on.
@@ -37,7 +37,7 @@ class Conclusion:
     run: Run
     study: Study
     plan: Plan
-    choose_engine: Callable[[int], Engine]
+    choose_engine: ChooseEngine
     lock: AbstractContextManager[object]
     best_path: Path
     on_event: OnEvent

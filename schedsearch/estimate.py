@@ -9,7 +9,7 @@ from schedsearch.schedules import Schedule
 from schedsearch.search.confirm import confirming_runs
 from schedsearch.search.fidelity_check import check_steps
 from schedsearch.search.plan import Plan
-from schedsearch.search.shares import steps_of_search, trials_at_once
+from schedsearch.search.shares import steps_of_search, waves_of
 from schedsearch.training import Engine, threads, train
 
 
@@ -57,7 +57,7 @@ def estimate(plan: Plan, *, steps: int = 40) -> Estimate:
     confirming = confirming_runs(plan)
     runs, steps = config.trials + confirming, steps_of_search(plan, config.trials)
     full_runs = (steps + check_steps(plan)) / plan.total_steps + confirming
-    engine = choose(plan, min(trials_at_once(plan), config.trials), steps, compiles=False)
+    engine = choose(plan, waves_of(plan, config.trials), steps, compiles=False)
 
     def minutes(step_seconds: float) -> float:
         return full_runs * (step_seconds * plan.total_steps + beside) / 60

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from schedsearch.search.confirm import confirming_runs, tested_runs
 from schedsearch.search.events import Chosen, Event, Note, OnEvent
 from schedsearch.search.opening import open_study
 from schedsearch.search.plan import Plan, make_plan
-from schedsearch.search.shares import steps_of_search, trials_at_once
+from schedsearch.search.shares import steps_of_search, waves_of
 from schedsearch.search.study import search
 from schedsearch.settle import rows, settle_base_lr, settle_rungs
 from schedsearch.storage.checks import checks_name
@@ -106,7 +106,7 @@ def run_study(
             run,
             study,
             plan,
-            lambda runs: _engine_of_confirmation(engine, plan, runs, on_event),
+            lambda runs, own: _engine_of_confirmation(engine, plan, runs, own, on_event),
             lock,
             folder / BEST,
             on_event,
@@ -162,7 +162,7 @@ def confirm_run(
             run,
             study,
             plan,
-            lambda runs: _engine_of_confirmation(REFERENCE, plan, runs, on_event),
+            lambda runs, own: _engine_of_confirmation(REFERENCE, plan, runs, own, on_event),
             lock,
             folder / BEST,
             on_event,
@@ -184,11 +184,15 @@ def _report(run: Run, path: Path, on_event: OnEvent) -> Path | None:
         return None
 
 
-def _engine_of_confirmation(engine: Engine, plan: Plan, runs: int, on_event: OnEvent) -> Engine:
-    """Take the engine of the search; measure one where the search trained nothing."""
-    if engine is not REFERENCE:
+def _engine_of_confirmation(
+    engine: Engine, plan: Plan, runs: int, own: bool, on_event: OnEvent
+) -> Engine:
+    """Take the engine of the search; measure one for other batches, or where it trained nothing."""
+    if engine is not REFERENCE and not own:
         return engine
-    return _measured(plan, runs, runs * plan.total_steps, on_event)
+    chosen = choose(plan, [(runs, plan.total_steps)], runs * plan.total_steps, own=own)
+    on_event(Chosen(f"engine of the confirmation: {chosen.summary}; {chosen.reason}"))
+    return chosen
 
 
 def _engine(plan: Plan, run: Run, study: Study, on_event: OnEvent) -> Engine:
@@ -197,7 +201,8 @@ def _engine(plan: Plan, run: Run, study: Study, on_event: OnEvent) -> Engine:
     if not left:
         return REFERENCE
     steps = steps_of_search(plan, left)
-    engine = _measured(plan, min(trials_at_once(plan), left), steps, on_event)
+    engine = choose(plan, waves_of(plan, left), steps)
+    on_event(Chosen(f"engine: {engine.summary}; {engine.reason}"))
     study._storage.set_study_system_attr(study._study_id, f"{PREFIX}engine", engine.describe())
     return engine
 
@@ -208,14 +213,14 @@ def _left(plan: Plan, run: Run) -> int:
     return max(0, plan.config.trials - finished)
 
 
-def _measured(plan: Plan, batch: int, steps: int, on_event: OnEvent) -> Engine:
-    """Choose the engine by measuring, and tell which."""
-    engine = choose(plan, batch, steps)
-    on_event(Chosen(f"engine: {engine.summary}; {engine.reason}"))
-    return engine
-
-
-def choose(plan: Plan, batch: int, steps: int, *, compiles: bool = True) -> Engine:
+def choose(
+    plan: Plan,
+    waves: Sequence[tuple[int, int]],
+    steps: int,
+    *,
+    own: bool = False,
+    compiles: bool = True,
+) -> Engine:
     """Choose a plan's engine by measuring; see `choose_engine`."""
     training = plan.config.training
     return choose_engine(
@@ -224,8 +229,10 @@ def choose(plan: Plan, batch: int, steps: int, *, compiles: bool = True) -> Engi
         asked=training.engine,
         stack=training.stack or None,
         thread_count=training.threads or None,
-        batch=batch,
+        batch=max(runs for runs, _ in waves),
         steps=steps,
+        waves=waves,
+        own=own,
         compiles=compiles,
     )
 

@@ -65,7 +65,7 @@ def plain(task: Task, steps: int) -> Callable[[], None]:
 
 def train_with(engine: Engine, task: Task, steps: int) -> float:
     """Train with an engine, as many runs as it stacks, and give the seconds of a run's training."""
-    runs = min(engine.stack, 2 * (engine.block or engine.stack))
+    runs = min(engine.stack, max(2, engine.lanes) * (engine.block or engine.stack))
     schedules = [Schedule("CosineAnnealingLR", 0.01)] * runs
     curves = engine.train(
         task,

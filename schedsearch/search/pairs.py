@@ -24,8 +24,8 @@ from schedsearch.storage.owners import Leases, abandoned, release
 from schedsearch.storage.records import FINISHED, SCHEDULE, result_of, system_attrs, user_attrs
 from schedsearch.training import Curve, Engine, Evaluation, threads
 
-ChooseEngine = Callable[[int], Engine]
-"""Gives an engine for so many runs."""
+ChooseEngine = Callable[[int, bool], Engine]
+"""Gives an engine for so many runs, and whether each has a seed of its own."""
 
 _TAKEN = (*FINISHED, TrialState.RUNNING)
 _BLANK_SECONDS = 0.2  # between two looks at trials that somebody is just creating
@@ -88,12 +88,13 @@ class Crew:
         return by_pair([t for t in self.trials if t.state in FINISHED])
 
     def _choose(self, wanted: Sequence[Wanted]) -> None:
-        """Choose the engine once there is something to train; that may take a while."""
+        """Choose the engine where there is something to train; that may take a while."""
         self.trials = self.book.get_trials(deepcopy=False)
         ended = self.ended()
-        missing = sum(each.pair not in ended for each in wanted)
-        if missing and self._engine is None:
-            self._engine = self.choose_engine(missing)
+        missing = [each for each in wanted if each.pair not in ended]
+        if missing:
+            own = len({each.seed for each in missing}) > 1
+            self._engine = self.choose_engine(len(missing), own)
 
     @property
     def _chosen(self) -> Engine:

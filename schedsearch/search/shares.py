@@ -95,6 +95,20 @@ def trials_at_once(plan: Plan) -> int:
     return sum(share.batch for share in plans_of_shares(plan))
 
 
+def waves_of(plan: Plan, trials: int) -> list[tuple[int, int]]:
+    """Give how many of so many trials are trained at once, at the most, and for how many steps.
+
+    There is one such wave for each rung.
+    """
+    shares = plans_of_shares(plan)
+    counts = [min(share.batch, ceil(trials / len(shares))) for share in shares]
+    waves = []
+    for horizon in plan.rungs.horizons:
+        waves.append((sum(counts), horizon))
+        counts = [plan.rungs.promoted(count) for count in counts]
+    return waves
+
+
 def steps_of_search(plan: Plan, trials: int) -> int:
     """Give the optimizer steps that so many trials take when none diverges or is pruned."""
     shares = plans_of_shares(plan)

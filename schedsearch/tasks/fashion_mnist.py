@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 
 import torch
-from torchvision.datasets import FashionMNIST
+from torch import Tensor
 
 from schedsearch.errors import DataError
 from schedsearch.tasks.models import Cnn, mlp
@@ -57,12 +57,15 @@ def _unpack(raw: Path) -> None:
             target.unlink()  # a broken one, which torchvision would take as it is
 
 
-def _pictures(root: Path, train: bool) -> FashionMNIST:
+def _pictures(root: Path, train: bool) -> tuple[Tensor, Tensor]:
     """Read one of the two sets; torchvision downloads it where there is a network."""
+    from torchvision.datasets import FashionMNIST  # it takes a second, so only who reads it waits
+
     raw = root / "FashionMNIST" / "raw"
     try:
         _unpack(raw)
-        return FashionMNIST(str(root), train=train, download=True)
+        found = FashionMNIST(str(root), train=train, download=True)
+        return found.data, found.targets
     except (OSError, EOFError, zlib.error, RuntimeError, ValueError, AssertionError) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise _no_data(root, f"none could be fetched ({reason})") from error
@@ -82,19 +85,19 @@ def _load(folder: Path | None) -> Data:
     root = Path(named or "data")
     if named and not root.is_dir():
         raise _no_data(root, "there is no such folder")
-    train, test = _pictures(root, True), _pictures(root, False)
-    order = torch.randperm(len(train.targets), generator=torch.Generator().manual_seed(0))
+    (images, targets), test = _pictures(root, True), _pictures(root, False)
+    order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(0))
     rows, held_out = order[:-_VALIDATION], order[-_VALIDATION:]
-    pixels = train.data[rows].float() / 255
+    pixels = images[rows].float() / 255
     mean, std = pixels.mean(), pixels.std()
 
-    def split(images: torch.Tensor, targets: torch.Tensor) -> Split:
+    def split(images: Tensor, targets: Tensor) -> Split:
         return Split(((images.float() / 255 - mean) / std).unsqueeze(1), targets.long())
 
     return Data(
-        split(train.data[rows], train.targets[rows]),
-        split(train.data[held_out], train.targets[held_out]),
-        split(test.data, test.targets),
+        split(images[rows], targets[rows]),
+        split(images[held_out], targets[held_out]),
+        split(*test),
     )
 
 

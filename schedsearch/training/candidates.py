@@ -10,9 +10,10 @@ from typing import Literal
 import torch
 
 from schedsearch.tasks.task import Task
-from schedsearch.training.compiled import CompiledStep
+from schedsearch.training.compiled import compiled_lanes
+from schedsearch.training.layout import Layout
 from schedsearch.training.optimizers import OptimizerSpec
-from schedsearch.training.stack import Block
+from schedsearch.training.stack import Lane, Stack
 from schedsearch.training.template import Template
 
 _ROUNDS = 2  # each candidate is measured so often, in turn; the faster time counts
@@ -21,19 +22,14 @@ _HOPELESS = 1.5  # times the best so far: not measured any further
 
 @dataclass(frozen=True)
 class Candidate:
-    """A way of training: `size` runs at once, with so many threads, in a memory format."""
+    """A way of training: `size` runs at once in each lane, each with so many threads."""
 
     kind: Literal["reference", "fused"]
     size: int
     threads: int
     channels_last: bool = False
     compiled: bool = False
-
-    def describe(self) -> str:
-        """Name it in a few words."""
-        words = [self.kind if self.size == 1 else f"{self.kind} x{self.size}"]
-        words += ["compiled"] * self.compiled + ["channels last"] * self.channels_last
-        return ", ".join(words)
+    lanes: int = 1
 
 
 @contextmanager
@@ -61,15 +57,25 @@ class Bench:
         task: what is trained.
         optimizer: with which optimizer.
         seconds: of one measurement.
+        waves: the runs that will be trained at once, and the steps of each.
+        own: whether each run has batches of its own.
     """
 
-    def __init__(self, task: Task, optimizer: OptimizerSpec, seconds: float) -> None:
+    def __init__(
+        self,
+        task: Task,
+        optimizer: OptimizerSpec,
+        seconds: float,
+        waves: Sequence[tuple[int, int]],
+        *,
+        own: bool = False,
+    ) -> None:
         self._tasks = {False: task}
-        self._optimizer, self._seconds = optimizer, seconds
+        self._optimizer, self._seconds, self._waves, self._own = optimizer, seconds, waves, own
         self._templates: dict[bool, Template] = {}
-        self._steps: dict[Candidate, Callable[[], None]] = {}
+        self._steps: dict[Candidate, Callable[[int], None]] = {}
         self.measured: dict[Candidate, float] = {}
-        self.compiled: dict[Candidate, CompiledStep] = {}
+        self.lanes: dict[Candidate, list[Lane]] = {}
 
     def measure(self, candidates: Sequence[Candidate]) -> None:
         """Add the seconds of a step and run of each candidate, the better of two rounds."""
@@ -79,27 +85,52 @@ class Bench:
                 known = self.measured.get(candidate, float("inf"))
                 if candidate in self.measured and known > hopeless:
                     continue
+                runs = candidate.size * candidate.lanes
                 with threads(candidate.threads):
-                    took = self._time(self._step(candidate), hopeless * candidate.size)
-                self.measured[candidate] = min(known, took / candidate.size)
+                    took = self._time(self._step(candidate), hopeless * runs)
+                self.measured[candidate] = min(known, took / runs)
 
     @property
     def best(self) -> Candidate:
-        """The fastest of those that were measured."""
-        return min(self.measured, key=lambda candidate: self.measured[candidate])
+        """The one of those that were measured that trains the waves fastest."""
+        return min(self.measured, key=self.seconds)
+
+    @property
+    def fused(self) -> Candidate:
+        """The best of those that train many runs at once."""
+        return min((c for c in self.measured if c.kind == "fused"), key=self.seconds)
+
+    def seconds(self, candidate: Candidate) -> float:
+        """Give the seconds of a step and run in the waves, on their average."""
+        layout, runs = self.layout(candidate), sum(runs * steps for runs, steps in self._waves)
+        return sum(steps * layout.seconds(runs) for runs, steps in self._waves) / runs
+
+    def layout(self, candidate: Candidate) -> Layout:
+        """Give how a candidate would lay runs out."""
+        block_seconds = self.measured[candidate] * candidate.size * candidate.lanes
+        alone = self.measured[self.alone] if candidate.kind == "fused" else 0.0
+        return Layout(candidate.size, candidate.lanes, block_seconds, alone, candidate.compiled)
+
+    @property
+    def alone(self) -> Candidate:
+        """The fastest that trains one run after the other."""
+        return min(
+            (c for c in self.measured if c.kind == "reference"), key=self.measured.__getitem__
+        )
 
     def compile(self, candidate: Candidate) -> str | None:
         """Compile a candidate and check it; say why it can't be used, None when it can."""
-        template = self.template(channels_last=candidate.channels_last)
-        step = CompiledStep(template, self._optimizer, candidate.size)
+        task = self._task(candidate.channels_last)
         try:
             with threads(candidate.threads):
-                problem = step.differs()
+                lanes, problem = compiled_lanes(
+                    task, self._optimizer, candidate.size, candidate.lanes, own=self._own
+                )
         except Exception as error:  # whatever a compiler raises: this candidate is not used
             return f"torch.compile failed: {' '.join(str(error).split())[:100]}"
         if problem is None:
-            self.compiled[candidate] = step
-            self._steps[candidate] = self._fused(template, candidate.size, step)
+            self.lanes[candidate] = lanes
+            self._steps[candidate] = self._fused(lanes, candidate.size)
         return problem
 
     def template(self, *, channels_last: bool) -> Template:
@@ -113,58 +144,59 @@ class Bench:
             self._tasks[True] = self._tasks[False].channels_last()
         return self._tasks[channels_last]
 
-    def _step(self, candidate: Candidate) -> Callable[[], None]:
+    def _step(self, candidate: Candidate) -> Callable[[int], None]:
         if candidate not in self._steps:
             if candidate.kind == "fused":
-                template = self.template(channels_last=candidate.channels_last)
-                self._steps[candidate] = self._fused(template, candidate.size, Block.step)
+                task = self._task(candidate.channels_last)
+                lanes = [Lane(Template(task)) for _ in range(candidate.lanes)]
+                self._steps[candidate] = self._fused(lanes, candidate.size)
             else:
                 self._steps[candidate] = self._reference(self._task(candidate.channels_last))
         return self._steps[candidate]
 
-    def _reference(self, task: Task) -> Callable[[], None]:
+    def _reference(self, task: Task) -> Callable[[int], None]:
         model = task.model(0).train()
         optimizer = self._optimizer.make(model.parameters(), lr=1e-6)
         rows = next(task.batch_indices(0, 1))
 
-        def step() -> None:
-            loss = task.loss(model(task.train.inputs[rows]), task.train.targets[rows])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+        def train(steps: int) -> None:
+            for _ in range(steps):
+                loss = task.loss(model(task.train.inputs[rows]), task.train.targets[rows])
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
 
-        return step
+        return train
 
-    def _fused(
-        self, template: Template, size: int, stepper: Callable[..., object]
-    ) -> Callable[[], None]:
-        task = template.task
-        weights = template.weights(0).expand(size, -1).clone()
-        block = Block(template.gradients(), weights, self._optimizer)
-        rates = torch.full((size, 1), 1e-6, device=task.device, dtype=block.dtype)
+    def _fused(self, lanes: Sequence[Lane], size: int) -> Callable[[int], None]:
+        task, runs = lanes[0].template.task, size * len(lanes)
+        seeds = range(runs) if self._own else [0] * runs
+        stack = Stack(lanes, seeds, self._optimizer, block=size)
         rows = next(task.batch_indices(0, 1))
+        if stack.own_batches:
+            rows = torch.stack([rows.roll(i) for i in range(runs)])
 
-        def step() -> None:
-            stepper(block, task.train.inputs[rows], task.train.targets[rows], rates)
+        def train(steps: int) -> None:
+            rates = torch.full((steps, runs, 1), 1e-6, device=task.device, dtype=stack.dtype)
+            stack.train([rows] * steps, rates)
 
-        return step
+        return train
 
-    def _time(self, step: Callable[[], None], hopeless: float) -> float:
+    def _time(self, train: Callable[[int], None], hopeless: float) -> float:
         """Give the seconds of a step; of a step that takes too long, those of that one."""
         device = self._tasks[False].device
-        step()  # the first one makes the optimizer's state
-        started = perf_counter()
-        step()
-        _wait(device)
-        first = perf_counter() - started
+
+        def seconds(steps: int) -> float:
+            started = perf_counter()
+            train(steps)
+            _wait(device)
+            return (perf_counter() - started) / steps
+
+        train(1)  # the first one makes the optimizer's state
+        first = seconds(1)
         if first > max(hopeless, self._seconds):
             return first
-        steps, started = 0, perf_counter()
-        while steps < 3 or perf_counter() - started < self._seconds:
-            step()
-            steps += 1
-        _wait(device)
-        return (perf_counter() - started) / steps
+        return seconds(max(3, int(self._seconds / first)))
 
 
 def _wait(device: torch.device) -> None:

@@ -9,11 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from schedsearch.tasks.task import Task
 from schedsearch.training.optimizers import OptimizerSpec
-from schedsearch.training.stack import Block
+from schedsearch.training.stack import Block, Lane
 from schedsearch.training.template import Template
 
-_FEW_GUARDS = {"guard_filter_fn": torch.compiler.keep_tensor_guards_unsafe}
+# on the CPU: one C++ function for the whole step, in which Python's lock is free for other threads;
+# and no guards but those of the tensors' shapes: nothing else ever changes
+_CPU = {"cpp_wrapper": True, "guard_filter_fn": torch.compiler.keep_tensor_guards_unsafe}
 _TOLERANCE = 1e-3  # of two steps of compiled float32 against plain ones, relative to the largest
 
 
@@ -21,20 +24,23 @@ class CompiledStep:
     """Step blocks of one size with one compiled function: gradients, optimizer, rates.
 
     The function is traced on a block of its own. The tensors of the block that is to be stepped are
-    lent to it for the step, so that nothing is compiled again for another block.
+    lent to it for the step, so that nothing is compiled again for another block. One thread at a
+    time may use it.
 
     Args:
         template: the task's.
         optimizer: a fusable optimizer.
         size: rows of a block.
+        own: whether each row has batches of its own.
     """
 
-    def __init__(self, template: Template, optimizer: OptimizerSpec, size: int) -> None:
-        self.template, self.optimizer, self.size = template, optimizer, size
+    def __init__(
+        self, template: Template, optimizer: OptimizerSpec, size: int, *, own: bool = False
+    ) -> None:
+        self.template, self.optimizer, self.size, self.own = template, optimizer, size, own
         self._block = self._fresh(products=True)
         cuda = self._block.params.device.type == "cuda"
-        # CUDA graphs; or no guards but those of the tensors' shapes: nothing else ever changes
-        how: dict[str, Any] = {"mode": "reduce-overhead"} if cuda else {"options": _FEW_GUARDS}
+        how: dict[str, Any] = {"mode": "reduce-overhead"} if cuda else {"options": _CPU}
         self._warm = False
         # code of its own: torch compiles one function anew 8 times at most, then runs it as it is
         step = FunctionType(Block.step.__code__.replace(), Block.step.__globals__)
@@ -42,7 +48,8 @@ class CompiledStep:
 
     def _fresh(self, *, products: bool) -> Block:
         weights = self.template.weights(0).expand(self.size, -1).clone()
-        return Block(self.template.gradients(products=products), weights, self.optimizer)
+        gradients = self.template.gradients(own=self.own, products=products)
+        return Block(gradients, weights, self.optimizer)
 
     def __call__(self, block: Block, inputs: Tensor, targets: Tensor, rates: Tensor) -> Tensor:
         """Step the block, as `Block.step` does; the first step, which makes the state, is that."""
@@ -65,7 +72,10 @@ class CompiledStep:
         task = self.template.task
         rates = torch.full((self.size, 1), 1e-2, device=task.device, dtype=self._block.dtype)
         one, other = self._fresh(products=False), self._fresh(products=False)
-        for indices in task.batch_indices(0, 3):
+        for shared in task.batch_indices(0, 3):
+            indices = shared
+            if self.own:
+                indices = torch.stack([shared.roll(i) for i in range(self.size)])
             batch = task.train.inputs[indices], task.train.targets[indices]
             self(one, *batch, rates)
             other.step(*batch, rates)
@@ -74,6 +84,19 @@ class CompiledStep:
         if gap <= _TOLERANCE * largest:
             return None
         return f"compiled weights differ by {gap / largest:.1g} after three steps"
+
+
+def compiled_lanes(
+    task: Task, optimizer: OptimizerSpec, size: int, count: int, *, own: bool = False
+) -> tuple[list[Lane], str | None]:
+    """Compile a step for each of so many lanes, and check it.
+
+    Returns:
+        the lanes; and what is wrong with the step, None when nothing is.
+    """
+    steps = [CompiledStep(Template(task), optimizer, size, own=own) for _ in range(count)]
+    problems = [step.differs() for step in steps]
+    return [Lane(step.template, step) for step in steps], problems[0]
 
 
 @contextmanager

@@ -8,12 +8,14 @@ from typing import Any, Literal, TypeAlias
 from schedsearch.schedules import Schedule
 from schedsearch.tasks.task import Task
 from schedsearch.training.candidates import threads
-from schedsearch.training.compiled import CompiledStep
+from schedsearch.training.compiled import compiled_lanes
 from schedsearch.training.curve import Curve
 from schedsearch.training.fused import train_fused
+from schedsearch.training.layout import Layout
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.rates import moves_more_than_the_rate
 from schedsearch.training.reference import DIVERGE_FACTOR, OnEnd, OnEval, train
+from schedsearch.training.stack import Lane
 from schedsearch.training.template import Template
 
 EngineName: TypeAlias = Literal["auto", "reference", "fused"]
@@ -27,10 +29,15 @@ class Engine:
         kind: one run at a time, or many at once.
         stack: how many at once.
         block: rows of a block of the stack; None: the stack is one block.
-        compiled: whether a block's step is compiled (where runs share their batches).
+        compiled: whether a block's step is compiled.
+        own_batches: whether that is for runs with batches of their own, or that share them; others
+            are trained by steps as they are.
         channels_last: whether images and models are in that memory format.
-        threads: intra-op threads on the CPU.
-        alone_threads: those of a run that is trained alone, of a fused engine.
+        threads: intra-op threads on the CPU, of each lane.
+        lanes: how many blocks are trained at the same time, each by a thread of its own.
+        alone_threads: the threads of a run that is trained alone, of a fused engine.
+        alone_seconds: what a step of such a run took; 0.0: runs that can be fused never are.
+        block_seconds: what a step of a block took; a few runs may be faster alone.
         step_seconds: what a step of one run took when it was measured; 0.0: it was not.
         reason: why it was chosen, in one line.
     """
@@ -39,9 +46,13 @@ class Engine:
     stack: int = 1
     block: int | None = None
     compiled: bool = False
+    own_batches: bool = False
     channels_last: bool = False
     threads: int = 1
+    lanes: int = 1
     alone_threads: int = 1
+    alone_seconds: float = 0.0
+    block_seconds: float = 0.0
     step_seconds: float = 0.0
     reason: str = ""
     _prepared: dict[int, "_Prepared"] = field(default_factory=dict, repr=False, compare=False)
@@ -60,7 +71,8 @@ class Engine:
         words: list[str] = [self.kind]
         words += [f"{self.stack} runs at once"] * (self.kind == "fused")
         words += ["compiled"] * self.compiled + ["channels last"] * self.channels_last
-        return ", ".join([*words, f"{self.threads} thread{'s' * (self.threads != 1)}"])
+        threads = self.threads * self.lanes
+        return ", ".join([*words, f"{threads} thread{'s' * (threads != 1)}"])
 
     @property
     def threads_of_one(self) -> int:
@@ -85,7 +97,7 @@ class Engine:
         Schedules that move more than the rate (the momentum) are trained one at a time.
         """
         seeds = [seed] * len(schedules) if isinstance(seed, int) else list(seed)
-        alone = [i for i, s in enumerate(schedules) if self._alone(s)]
+        alone = self._alone(schedules)
         curves: dict[int, Curve] = {}
         prepared = self._prepare(task)
         for fused, part in ((True, _without(alone, len(schedules))), (False, alone)):
@@ -102,51 +114,70 @@ class Engine:
             }
             chosen = [schedules[i] for i in part]
             if fused:
-                common |= {"stack": self.stack, "block": self.block}
-                if self.compiled and len(set(common["seed"])) == 1:
-                    common["stepper"] = prepared.compiled_step(optimizer, self.block or self.stack)
+                own = len(set(common["seed"])) > 1
+                compiled = self.compiled and own == self.own_batches
+                lanes = prepared.compiled(optimizer) if compiled else prepared.plain
+                common |= {"stack": self.stack, "block": self.block, "lanes": lanes}
                 with threads(self.threads):
-                    done = train_fused(prepared.task, chosen, template=prepared.template, **common)
+                    done = train_fused(prepared.task, chosen, fill=compiled, **common)
             else:
                 with threads(self.threads_of_one):
                     done = train(prepared.task, chosen, **common)
             curves.update(zip(part, done, strict=True))
         return [curves[i] for i in range(len(schedules))]
 
-    def adopt(self, task: Task, step: CompiledStep) -> None:
-        """Use, for a task, a step that is compiled already."""
-        self._prepare(task).adopt(step)
+    def adopt(self, task: Task, optimizer: OptimizerSpec, lanes: Sequence[Lane]) -> None:
+        """Use, for a task, steps that are compiled already."""
+        self._prepare(task).adopt(optimizer, lanes)
 
-    def _alone(self, schedule: Schedule) -> bool:
-        return self.kind == "reference" or moves_more_than_the_rate(schedule)
+    def _alone(self, schedules: Sequence[Schedule]) -> list[int]:
+        """Choose which are trained one after the other: all, those that can't be fused, a few."""
+        count = len(schedules)
+        if self.kind == "reference":
+            return list(range(count))
+        refused = [i for i, s in enumerate(schedules) if moves_more_than_the_rate(s)]
+        fusable = _without(refused, count)
+        size = self.block or self.stack
+        layout = Layout(
+            size, self.lanes, self.block_seconds, self.alone_seconds, fill=self.compiled
+        )
+        few = layout.alone(len(fusable) % self.stack)
+        return sorted([*refused, *fusable[len(fusable) - few :]])
 
     def _prepare(self, task: Task) -> "_Prepared":
         if id(task) not in self._prepared:
-            self._prepared[id(task)] = _Prepared(task, self.channels_last)
+            self._prepared[id(task)] = _Prepared(task, self)
         return self._prepared[id(task)]
 
 
 class _Prepared:
-    """What an engine makes once for a task: its other memory format, its model's code."""
+    """What an engine makes once for a task: its other memory format, its lanes."""
 
-    def __init__(self, task: Task, channels_last: bool) -> None:
+    def __init__(self, task: Task, engine: Engine) -> None:
         self.original = task  # held, so that no other task gets its id
-        self.task = task.channels_last() if channels_last else task
-        self._steps: dict[tuple[str, int], CompiledStep] = {}
+        self.task = task.channels_last() if engine.channels_last else task
+        self._engine = engine
+        self._compiled: dict[str, Sequence[Lane]] = {}
 
     @cached_property
-    def template(self) -> Template:
-        return Template(self.task)
+    def plain(self) -> list[Lane]:
+        first = Template(self.task)
+        # random layers draw from one stream of numbers, in one order
+        more = 0 if first.draws else self._engine.lanes - 1
+        return [Lane(first), *(Lane(Template(self.task)) for _ in range(more))]
 
-    def adopt(self, step: CompiledStep) -> None:
-        self.task, self.template = step.template.task, step.template
-        self._steps[repr(step.optimizer), step.size] = step
+    def adopt(self, optimizer: OptimizerSpec, lanes: Sequence[Lane]) -> None:
+        self.task = lanes[0].template.task
+        self._compiled[repr(optimizer)] = lanes
 
-    def compiled_step(self, optimizer: OptimizerSpec, size: int) -> CompiledStep:
-        key = (repr(optimizer), size)
-        if key not in self._steps:
-            self._steps[key] = CompiledStep(self.template, optimizer, size)
-        return self._steps[key]
+    def compiled(self, optimizer: OptimizerSpec) -> Sequence[Lane]:
+        key, engine = repr(optimizer), self._engine
+        if key not in self._compiled:
+            size, count, own = engine.block or engine.stack, engine.lanes, engine.own_batches
+            with threads(engine.threads):
+                lanes, problem = compiled_lanes(self.task, optimizer, size, count, own=own)
+            self._compiled[key] = self.plain if problem else lanes
+        return self._compiled[key]
 
 
 def _without(left_out: Sequence[int], count: int) -> list[int]:

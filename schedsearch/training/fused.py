@@ -7,6 +7,7 @@ round to the other side, and a plateau then cuts one evaluation earlier or later
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from time import perf_counter
 
 import torch
@@ -19,7 +20,7 @@ from schedsearch.training.curve import Curve, Evaluation
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.rates import LiveRates
 from schedsearch.training.reference import DIVERGE_FACTOR, OnEnd, OnEval
-from schedsearch.training.stack import Block, Stack, Stepper
+from schedsearch.training.stack import Lane, Stack
 from schedsearch.training.template import Template
 
 STACK = 32
@@ -37,9 +38,9 @@ def train_fused(
     on_end: OnEnd | None = None,
     diverge_factor: float = DIVERGE_FACTOR,
     stack: int = STACK,
-    template: Template | None = None,
-    stepper: Stepper = Block.step,
+    lanes: Sequence[Lane] | None = None,
     block: int | None = None,
+    fill: bool = False,
 ) -> list[Curve]:
     """Train a model for each schedule, `stack` of them at once. Arguments as in `train`.
 
@@ -54,9 +55,9 @@ def train_fused(
         on_end: called with a run's index and its curve, as soon as it has ended.
         diverge_factor: as in `train`.
         stack: how many runs are trained at once, K.
-        template: what an earlier call made for this task, to be used again.
-        stepper: makes the steps of a block of the stack.
-        block: rows of a block (default: all).
+        lanes: what the task's blocks are trained with, one for each thread (default: one).
+        block: rows of a block of the stack (default: all).
+        fill: whether the last block is filled up with copies.
 
     Returns:
         The curves, in the order of the schedules. A curve's seconds are the run's share of those
@@ -64,7 +65,7 @@ def train_fused(
     """
     seeds = [seed] * len(schedules) if isinstance(seed, int) else list(seed)
     curves: dict[int, Curve] = {}
-    template = template or Template(task)
+    lanes = lanes or [Lane(Template(task))]
 
     def end(index: int, curve: Curve) -> None:
         curves[index] = curve
@@ -75,8 +76,8 @@ def train_fused(
         runs = range(first, min(first + stack, len(schedules)))
         with seeded(derive_seed(seeds[first], "training"), task.device):
             _Runs(
-                template,
-                Stack(template, [seeds[i] for i in runs], optimizer, stepper=stepper, block=block),
+                lanes[0].template,
+                Stack(lanes, [seeds[i] for i in runs], optimizer, block=block, fill=fill),
                 runs=runs,
                 rates=[
                     LiveRates(
@@ -135,29 +136,24 @@ class _Runs:
                     self.stack.keep(rows)
             last = due
 
-    def _batches(self, total_steps: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield each step's inputs and targets, of all runs or of each run that is alive."""
-        data = self.task.train
+    def _batches(self, total_steps: int) -> Iterator[Tensor]:
+        """Yield each step's examples `[B]`, or `[places, B]` where each run has its own."""
         if not self.stack.own_batches:
-            for indices in self.task.batch_indices(self.seeds[0], total_steps):
-                yield data.inputs[indices], data.targets[indices]
+            yield from self.task.batch_indices(self.seeds[0], total_steps)
             return
         each = [self.task.batch_indices(seed, total_steps) for seed in self.seeds]
         for parts in zip(*each, strict=True):
-            indices = torch.stack([parts[self.alive[row]] for row in self.stack.filled])
-            yield data.inputs[indices], data.targets[indices]
+            yield torch.stack([parts[self.alive[row]] for row in self.stack.filled])
 
-    def _steps(self, batches: Iterator[tuple[Tensor, Tensor]], last: int, due: int) -> None:
+    def _steps(self, batches: Iterator[Tensor], last: int, due: int) -> None:
         """Make the steps up to an evaluation; nothing in here waits for the device."""
         steps = range(last + 1, due + 1)
         table = [self.rates[position].over(steps) for position in self.alive]
         filled = [table[row] for row in self.stack.filled]
         device, dtype = self.task.device, self.stack.dtype
         rates = torch.tensor(filled, device=device, dtype=dtype).T.unsqueeze(-1).contiguous()
-        loss_sum = torch.zeros(len(filled), device=device)
         started = perf_counter()
-        for j in range(len(steps)):
-            loss_sum += self.stack.step(*next(batches), rates[j])
+        loss_sum = self.stack.train(list(islice(batches, len(steps))), rates)
         self.train_losses = (loss_sum / len(steps)).tolist()  # waits for the device
         running = [position for position in self.alive if position not in self.ended]
         share = (perf_counter() - started) / len(running)

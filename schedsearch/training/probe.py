@@ -6,7 +6,7 @@ still long?  compile a block's step:       it is used where it is right, and fas
 and another, and its neighbours in size:   while a compile takes less than it may save
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 
 import psutil
@@ -15,6 +15,7 @@ import torch
 from schedsearch.tasks.task import Task
 from schedsearch.training.candidates import Bench, Candidate, thread_counts
 from schedsearch.training.engine import Engine, EngineName
+from schedsearch.training.layout import start_size
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.template import Template, why_not_fused
 
@@ -47,6 +48,8 @@ def choose_engine(
     thread_count: int | None = None,
     batch: int,
     steps: int,
+    waves: Sequence[tuple[int, int]] = (),
+    own: bool = False,
     compiles: bool = True,
 ) -> Engine:
     """Choose how to train, by measuring the candidates in turn on a few steps.
@@ -59,6 +62,9 @@ def choose_engine(
         thread_count: intra-op threads, to leave no choice of that.
         batch: how many runs are ever asked at once: no stack is larger.
         steps: optimizer steps of all runs that are still to be trained.
+        waves: how many of a batch are trained at once, and for how many steps: one for each rung
+            (default: all of them, as long as one another).
+        own: whether each run has a seed, and so weights and batches, of its own.
         compiles: whether a step may be compiled, which takes longer than all else.
 
     Returns:
@@ -67,89 +73,106 @@ def choose_engine(
     started = perf_counter()
     counts = [thread_count] if thread_count else thread_counts(task.device)
     plain = Candidate("reference", 1, counts[0])
-    bench = Bench(task, optimizer, _SECONDS[0])
+    waves = waves or [(batch, 1)]
+    bench = Bench(task, optimizer, _SECONDS[0], waves, own=own)
     bench.measure([plain])
     expected = steps * bench.measured[plain]
     if asked != "fused" and expected < _SHORT:
         why, took = f"{expected:.1f} s of training", bench.measured[plain]
         return Engine("reference", threads=counts[0], step_seconds=took, reason=why)
-    bench = Bench(task, optimizer, min(max(_SHARE * expected, _SECONDS[0]), _SECONDS[1]))
+    seconds = min(max(_SHARE * expected, _SECONDS[0]), _SECONDS[1])
+    bench = Bench(task, optimizer, seconds, waves, own=own)
 
     refusal = None if asked == "reference" else why_not_fused(task, optimizer)
     formats = [False, True] if _takes_formats(bench.template(channels_last=False)) else [False]
-    candidates = []
-    if asked != "fused" or refusal:
-        candidates += [Candidate("reference", 1, n, f) for n in counts for f in formats]
+    candidates = [Candidate("reference", 1, n, f) for n in counts for f in formats]
     notes: list[str] = []
     most = limit = 1
     if asked != "reference" and refusal is None:
         limit = most_that_fit(bench.template(channels_last=False))
         most = min(stack or batch, batch, limit)
-        sizes = _sizes(most, fixed=stack is not None)
-        sizes = sizes or [1] * (asked == "fused")
-        candidates += [Candidate("fused", k, n, formats[-1]) for n in counts for k in sizes]
+        draws, fixed = bench.template(channels_last=False).draws, stack is not None
+        for size, lanes, n in _blocks(most, counts, in_lanes=not draws, fixed=fixed):
+            candidates.append(Candidate("fused", size, n, formats[-1], lanes=lanes))
     bench.measure(candidates)
     if compiles and asked != "reference" and refusal is None:
-        problem = _compile(bench, steps, most, counts, formats[-1])
+        problem = _compile(bench, steps, most, max(counts), waves, formats[-1])
         notes += [problem] if problem else []
-    best = bench.best
+    best = bench.fused if asked == "fused" and refusal is None else bench.best
     if refusal is not None:
         notes.append(f"not fused: {refusal}")
     if stack is not None and stack > most and best.kind == "fused":
         why = "memory holds" if most == limit else "this study asks"
         notes.append(f"{why} {most} at once, not {stack}")
+    layout = bench.layout(best)
     engine = Engine(
         best.kind,
         stack=most if best.kind == "fused" else 1,
         block=best.size if best.kind == "fused" else None,
         compiled=best.compiled,
+        own_batches=own,
         channels_last=best.channels_last,
         threads=best.threads,
-        alone_threads=_alone(bench, best),
-        step_seconds=bench.measured[best],
-        reason=_reason(bench, notes, perf_counter() - started),
+        lanes=best.lanes,
+        alone_threads=bench.alone.threads,
+        alone_seconds=0.0 if asked == "fused" else layout.alone_seconds,
+        block_seconds=layout.block_seconds,
+        step_seconds=bench.seconds(best),
+        reason=_reason(bench, best, notes, perf_counter() - started),
     )
     if best.compiled:
-        engine.adopt(task, bench.compiled[best])
+        engine.adopt(task, optimizer, bench.lanes[best])
     return engine
-
-
-def _alone(bench: Bench, best: Candidate) -> int:
-    """Give the threads that are best for a run alone."""
-    alone = {c: s for c, s in bench.measured.items() if c.kind == "reference"}
-    return min(alone, key=lambda c: alone[c]).threads if alone else best.threads
 
 
 def _takes_formats(template: Template) -> bool:
     return template.has_convolutions and template.task.train.inputs.dim() == 4
 
 
-def _sizes(most: int, *, fixed: bool) -> list[int]:
-    if fixed or most <= 1:
-        return [most] * fixed
-    return sorted({most, *(k for k in (8, 32) if k < most)})
+def _lanes(size: int, most: int, cores: int) -> int:
+    """Give how many blocks of a size are trained at the same time."""
+    return max(1, min(cores, most // size))
+
+
+def _blocks(
+    most: int, counts: Sequence[int], *, in_lanes: bool, fixed: bool
+) -> Iterator[tuple[int, int, int]]:
+    """Yield the blocks, not compiled, that are worth measuring: rows, lanes, threads of each."""
+    cores = max(counts)
+    largest = max(1, most // cores) if in_lanes else most
+    for size in sorted({largest} if fixed else {largest, *(k for k in (1, 8, 32) if k < largest)}):
+        if in_lanes:
+            lanes = _lanes(size, most, cores)
+            yield size, lanes, cores // lanes
+        else:
+            yield from ((size, 1, n) for n in counts)
 
 
 def _compile(
-    bench: Bench, steps: int, most: int, counts: Sequence[int], channels_last: bool
+    bench: Bench,
+    steps: int,
+    most: int,
+    cores: int,
+    waves: Sequence[tuple[int, int]],
+    channels_last: bool,
 ) -> str | None:
     """Compile blocks while the training left is long enough; say what went wrong.
 
-    What a core's cache holds is best for one thread, and several threads want more rows: how many
-    differs between machines. So one of each is measured, then the neighbours of the better one.
+    One is guessed, and then the neighbours of the best: which it is differs between machines.
     """
     template = bench.template(channels_last=channels_last)
-    if steps * bench.measured[bench.best] < _COMPILE_WORTH or template.draws:
+    if steps * bench.seconds(bench.best) < _COMPILE_WORTH or template.draws:
         return None
-    size = 1 if template.task.device.type == "cpu" else most
-    while 2 * size <= most and 2 * size * template.run_bytes() <= _CACHE_BYTES:
-        size *= 2
-    waiting = [(min(most, size * (1 if n == 1 else 2)), n) for n in counts]
-    tried: set[tuple[int, int]] = set()
+    on_cpu = template.task.device.type == "cpu"
+    cached = max(1, int(_CACHE_BYTES / cores / template.run_bytes())) if on_cpu else most
+    waiting = [start_size(waves, cores, min(cached, most)) if on_cpu else most]
+    tried: set[int] = set()
     others = 0.0  # seconds that all but the first took
     while waiting:
-        candidate = Candidate("fused", *waiting.pop(0), channels_last, compiled=True)
-        tried.add((candidate.size, candidate.threads))
+        size = waiting.pop(0)
+        tried.add(size)
+        lanes = _lanes(size, most, cores) if on_cpu else 1
+        candidate = Candidate("fused", size, cores // lanes, channels_last, True, lanes)
         started = perf_counter()
         problem = bench.compile(candidate)
         if problem is not None:
@@ -157,20 +180,18 @@ def _compile(
         bench.measure([candidate])
         best, took = bench.best, perf_counter() - started
         others += took * (len(tried) > 1)
-        if others + took > _SEARCH_SHARE * steps * bench.measured[best]:
+        if others + took > _SEARCH_SHARE * steps * bench.seconds(best):
             return None
-        if not waiting and best.compiled and template.task.device.type == "cpu":
-            beside = [best.size // 2, min(2 * best.size, most)][:: 1 if best.threads == 1 else -1]
-            found = ((k, best.threads) for k in beside if k and len(tried) < _MOST_COMPILED)
-            waiting = [each for each in found if each not in tried]
+        if not waiting and best.compiled and on_cpu and len(tried) < _MOST_COMPILED:
+            beside = (best.size // 2, 2 * best.size)
+            waiting = [k for k in beside if 1 <= k <= most and k not in tried]
     return None
 
 
-def _reason(bench: Bench, notes: list[str], seconds: float) -> str:
+def _reason(bench: Bench, best: Candidate, notes: list[str], seconds: float) -> str:
     """Say what was measured, and what stood in the way."""
-    best = bench.best
-    parts = [f"{bench.measured[best] * 1e3:.3g} ms a step and run"]
-    plain = min((s for c, s in bench.measured.items() if c.kind == "reference"), default=None)
-    if best.kind == "fused" and plain is not None:
-        parts.append(f"{plain / bench.measured[best]:.1f} times the reference engine's speed")
+    parts = [f"{bench.seconds(best) * 1e3:.3g} ms a step and run"]
+    if best.kind == "fused":
+        times = bench.measured[bench.alone] / bench.seconds(best)
+        parts.append(f"{times:.1f} times the reference engine's speed")
     return f"{'; '.join([*parts, *notes])} (probed in {seconds:.1f} s)"

@@ -6,13 +6,16 @@
 
 This equals K optimizers with their own rates wherever an update is elementwise and linear in `lr`:
 SGD, Adam, AdamW, NAdam, RAdam. A stack lies in blocks of equal size, so that one compiled step
-serves them all, and a block is free as soon as so many runs have ended.
+serves them all, and a block is free as soon as so many runs have ended. Blocks know nothing of one
+another, so threads can train some each: a lane is what one of them needs for that.
 """
 
 import inspect
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from math import ceil
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -84,36 +87,64 @@ class Block:
 
 # Makes a step of a block, as `Block.step` does: as it is, or compiled.
 Stepper: TypeAlias = Callable[[Block, Tensor, Tensor, Tensor], Tensor]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What one thread trains with, and nobody else meanwhile: a model's code, a way of stepping."""
+
+    template: Template
+    stepper: Stepper = Block.step
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a block lies in its stack: its first row, and the lane that it is trained in."""
+
+    block: Block
+    first: int
+    lane: Lane
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.first, self.first + len(self.block.params))
 
 
 class Stack:
     """K runs of one task, trained together.
 
     Args:
-        template: the task's.
+        lanes: one for each thread that trains blocks; blocks are dealt to them in turn.
         seeds: the seed of each run's weights.
         optimizer: a fusable optimizer.
-        stepper: makes a block's step (default: `Block.step`).
-        block: rows of a block (default: all). The last one is filled up with copies.
+        block: rows of a block (default: all).
+        fill: whether the last block is filled up with copies, where only one size is compiled.
     """
 
     def __init__(
         self,
-        template: Template,
+        lanes: Sequence[Lane],
         seeds: Sequence[int],
         optimizer: OptimizerSpec,
         *,
-        stepper: Stepper = Block.step,
         block: int | None = None,
+        fill: bool = False,
     ) -> None:
-        self._template, self._spec, self._stepper = template, optimizer, stepper
+        self._lanes, self._spec, self._size, self._fill = lanes, optimizer, block, fill
+        template = lanes[0].template
+        self._task = template.task
         weights = {seed: template.weights(seed) for seed in sorted(set(seeds))}
         self.own_batches = len(weights) > 1
-        self._size = block
         self._hold(torch.stack([weights[seed] for seed in seeds]), {})
 
     def __len__(self) -> int:
         return self._rows
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The blocks, in order."""
+        return [place.block for place in self._places]
 
     @property
     def params(self) -> Tensor:
@@ -129,46 +160,53 @@ class Stack:
         """Lay rows out in blocks; a value of the state with no rows is copied to each block."""
         self._rows = len(params)
         size = self._size or len(params)
-        filled = torch.arange(ceil(len(params) / size) * size) % len(params)
+        places = ceil(len(params) / size) * size if self._fill else len(params)
+        filled = torch.arange(places) % len(params)
         parts = torch.split(filled.to(params.device), size)
         self.filled = filled.tolist()  # which row lies at each place of the blocks
-        self.blocks = [
-            Block(
-                self._template.gradients(own=self.own_batches),
-                params[rows],
-                self._spec,
-                {
-                    name: value[rows] if _has_rows(value) else _copied(value)
-                    for name, value in state.items()
-                },
-            )
-            for rows in parts
-        ]
+        self._places = []
+        for i, rows in enumerate(parts):
+            lane = self._lanes[i % len(self._lanes)]
+            part = {
+                name: value[rows] if _has_rows(value) else _copied(value)
+                for name, value in state.items()
+            }
+            gradients = lane.template.gradients(own=self.own_batches)
+            block = Block(gradients, params[rows], self._spec, part)
+            self._places.append(_Place(block, i * size, lane))
 
-    def step(self, inputs: Tensor, targets: Tensor, rates: Tensor) -> Tensor:
-        """Make one step of every run, as `Block.step` does.
+    def train(self, batches: Sequence[Tensor], rates: Tensor) -> Tensor:
+        """Make a step of every run on each batch, as `Block.step` does.
+
+        A block makes all its steps before the next one of its lane: what they need stays in the
+        cache, and no thread waits for another.
 
         Args:
-            inputs: `[B, ...]`, or `[places, B, ...]` when the runs' seeds differ.
-            targets: `[B]` or `[places, B]`.
-            rates: `[places, 1]`; a place of the blocks holds the row that `filled` says.
+            batches: the examples of each step's batch: `[B]`, or `[places, B]` when the runs' seeds
+                differ.
+            rates: `[steps, places, 1]`; a place of the blocks holds the row that `filled` says.
 
         Returns:
-            The losses `[places]` before the step.
+            The sum of the losses before each step, `[places]` (no sync).
         """
-        losses, first = [], 0
-        for block in self.blocks:
-            mine = slice(first, first + len(block.params))
-            batch = (inputs[mine], targets[mine]) if self.own_batches else (inputs, targets)
-            losses.append(self._stepper(block, *batch, rates[mine]))
-            first = mine.stop
-        return losses[0] if len(losses) == 1 else torch.cat(losses)
+        data = self._task.train
+
+        def train(place: _Place) -> Tensor:
+            mine, block = place.rows, place.block
+            losses = torch.zeros(len(block.params), device=block.params.device)
+            for batch, rate in zip(batches, rates, strict=True):
+                chosen = batch[mine] if self.own_batches else batch
+                inputs, targets = data.inputs[chosen], data.targets[chosen]
+                losses += place.lane.stepper(block, inputs, targets, rate[mine])
+            return losses
+
+        return torch.cat(self._each(train))
 
     def frees(self, rows: int) -> bool:
         """Say whether fewer blocks would hold so many runs."""
         if self._size is None:
             return rows < self._rows
-        return ceil(rows / self._size) < len(self.blocks)
+        return ceil(rows / self._size) < len(self._places)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Drop all runs but those; the others go on as if nothing had happened."""
@@ -182,12 +220,29 @@ class Stack:
 
     def evaluate(self, split: Split) -> tuple[Tensor, Tensor]:
         """Give each run's mean loss and accuracy on a split, `[K]` and `[K]` (no sync)."""
-        pairs, left = [], self._rows
-        for block in self.blocks:  # not all at once: what it takes for a moment stays small
-            pairs.append(self._template.evaluate(block.params.detach()[:left], split))
-            left -= len(block.params)
-        losses, right = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+
+        def evaluate(place: _Place) -> tuple[Tensor, Tensor]:
+            params = place.block.params.detach()[: self._rows - place.first]
+            return place.lane.template.evaluate(params, split)
+
+        losses, right = (torch.cat(parts) for parts in zip(*self._each(evaluate), strict=True))
         return losses, right
+
+    def _each(self, work: Callable[[_Place], T]) -> list[T]:
+        """Do something with each block: the lanes at the same time, each with its own in turn."""
+        places, lanes = self._places, min(len(self._lanes), len(self._places))
+        if lanes == 1:
+            return [work(place) for place in places]
+        done: list[T | None] = [None] * len(places)
+
+        def of_lane(lane: int) -> None:
+            for i in range(lane, len(places), lanes):
+                done[i] = work(places[i])
+
+        count = torch.get_num_threads()
+        with ThreadPoolExecutor(lanes, initializer=lambda: torch.set_num_threads(count)) as pool:
+            list(pool.map(of_lane, range(lanes)))
+        return cast("list[T]", done)
 
 
 def _has_rows(value: object) -> bool:

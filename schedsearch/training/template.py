@@ -51,34 +51,57 @@ def _why_not_vmapped(task: Task, model: nn.Module) -> str | None:
 
 
 class Shapes:
-    """How a model's parameters lie one after another in a flat vector [P]."""
+    """How a model's parameters lie one after another in a flat vector [P], as they do in memory."""
 
     def __init__(self, model: nn.Module) -> None:
-        named = list(model.named_parameters())
-        self.names = [name for name, _ in named]
-        self.shapes = [p.shape for _, p in named]
-        self.sizes = [p.numel() for _, p in named]
+        named = dict(model.named_parameters())
+        self._shapes = {name: p.shape for name, p in named.items()}
+        self._sizes = [p.numel() for p in named.values()]
+        self._last = {name for name, p in named.items() if _is_channels_last(p)}
 
     def flatten(self, model: nn.Module) -> Tensor:
-        return torch.cat([p.detach().reshape(-1) for p in model.parameters()])
+        named = ((name, p.detach()) for name, p in model.named_parameters())
+        parts = (p.permute(0, 2, 3, 1) if name in self._last else p for name, p in named)
+        return torch.cat([part.reshape(-1) for part in parts])
 
     def named(self, flat: Tensor) -> dict[str, Tensor]:
-        parts = torch.split(flat, self.sizes)
-        return {n: p.view(s) for n, p, s in zip(self.names, parts, self.shapes, strict=True)}
+        found, parts = {}, torch.split(flat, self._sizes)
+        for (name, shape), part in zip(self._shapes.items(), parts, strict=True):
+            if name in self._last:
+                channels, high, wide = shape[1:]
+                found[name] = part.view(-1, high, wide, channels).permute(0, 3, 1, 2)
+            else:
+                found[name] = part.view(shape)
+        return found
+
+
+def _is_channels_last(p: Tensor) -> bool:
+    """Say whether a weight of a convolution is channels last; with one channel, strides tell."""
+    return p.dim() == 4 and p.stride() != torch.empty(p.shape, device="meta").stride()
 
 
 def gradients_of(model: nn.Module, loss: Loss, shapes: Shapes, *, own: bool = False) -> Gradients:
     """Make the function (params [K, P], inputs, targets) -> (grads [K, P], losses [K]).
 
-    With `own`, each run has a batch of its own: inputs [K, B, ...] and targets [K, B].
+    With `own`, each run has a batch of its own: inputs [K, B, ...] and targets [K, B]. A lone run
+    is not mapped over: a convolution keeps its memory format then.
     """
 
     def one(flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
         return loss(functional_call(model, shapes.named(flat), (inputs,)), targets)
 
-    batch = 0 if own else None
-    every: Gradients = vmap(grad_and_value(one), in_dims=(0, batch, batch), randomness="different")
-    return every
+    of_one: Gradients = grad_and_value(one)
+    dim = 0 if own else None
+    of_all: Gradients = vmap(of_one, in_dims=(0, dim, dim), randomness="different")
+
+    def gradients(params: Tensor, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        if len(params) > 1:
+            return of_all(params, inputs, targets)
+        batch = (inputs[0], targets[0]) if own else (inputs, targets)
+        grads, value = of_one(params[0], *batch)
+        return grads.unsqueeze(0), value.unsqueeze(0)
+
+    return gradients
 
 
 class Template:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -19,12 +19,12 @@ from torch import nn
 
 from schedsearch.schedules import Schedule
 from schedsearch.tasks import Task, load_task
-from schedsearch.training import Engine, OptimizerSpec, choose_engine, train
+from schedsearch.training import Curve, Engine, OptimizerSpec, choose_engine, train
 from schedsearch.training import compiled as compiled_module
 from schedsearch.training.candidates import Bench, Candidate
 from schedsearch.training.compiled import CompiledStep
 from schedsearch.training.fused import train_fused
-from schedsearch.training.stack import Stack
+from schedsearch.training.stack import Lane, Stack
 from schedsearch.training.template import Template
 
 needs_a_compiler = pytest.mark.skipif(
@@ -115,18 +115,62 @@ def test_the_step_that_the_probe_compiled_is_the_one_that_trains(
     assert graphs() == probed
 
 
+@needs_a_compiler
+@pytest.mark.parametrize("own", [False, True])
+def test_lanes_train_like_the_reference_engine(digits: Task, own: bool) -> None:
+    """Two threads share four compiled blocks; with batches of each run's own, or shared ones."""
+    schedules = [Schedule("StepLR", rate) for rate in (0.03, 0.02, 1e6, 0.01, 0.025, 0.015, 0.01)]
+    settings = common(90, seed=[0, 1, 2, 0, 1, 2, 3] if own else 0)
+    engine = Engine("fused", stack=8, block=2, compiled=True, own_batches=own, lanes=2)
+    got = engine.train(digits, schedules, **settings)  # type: ignore[arg-type]
+    assert_same_curves(got, train(digits, schedules, **settings))  # type: ignore[arg-type]
+
+
+def test_a_few_runs_are_trained_alone_where_that_is_faster(
+    digits: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedules = [Schedule("StepLR", rate) for rate in (0.03, 0.02, 0.01, 0.025, 0.015)]
+    engine = Engine("fused", stack=4, block=2, block_seconds=3.0, alone_seconds=1.0)
+    heard: list[int] = []
+    alone: list[object] = []
+
+    def hear(index: int, curve: object) -> None:
+        heard.append(index)
+
+    def spied(task: Task, schedules: Sequence[Schedule], **settings: Any) -> list[Curve]:
+        alone.append(schedules)
+        return train(task, schedules, **settings)
+
+    monkeypatch.setattr("schedsearch.training.engine.train", spied)
+
+    settings = common(60)
+    got = engine.train(digits, schedules, on_end=hear, **settings)  # type: ignore[arg-type]
+    want = train(digits, schedules, **settings)  # type: ignore[arg-type]
+    assert_same_curves(got, want)
+    assert heard == [0, 1, 2, 3, 4]
+    assert alone == [schedules[4:]]
+
+
 def test_blocks_hold_and_free_runs_like_one_stack(digits: Task) -> None:
     task = in_double(digits)
     schedules = [Schedule("StepLR", rate) for rate in (0.03, 1e6, 0.02, 1e6, 0.01, 0.025, 0.015)]
     settings = common(seed=[0, 1, 2, 3, 4, 5, 6])
     whole = train_fused(task, schedules, **settings)  # type: ignore[arg-type]
     for block in (1, 2, 3, 16):
-        got = train_fused(task, schedules, block=block, **settings)  # type: ignore[arg-type]
-        assert_same_curves(got, whole, rel=1e-12)
+        for lanes, fill in ((1, False), (1, True), (2, False), (3, True)):
+            got = train_fused(
+                task,
+                schedules,
+                block=block,
+                lanes=[Lane(Template(task)) for _ in range(lanes)],
+                fill=fill,
+                **settings,  # type: ignore[arg-type]
+            )
+            assert_same_curves(got, whole, rel=1e-12)
 
 
 def test_a_block_is_free_as_soon_as_the_others_hold_all_runs(digits: Task) -> None:
-    stack = Stack(Template(digits), [0] * 7, SGD, block=3)
+    stack = Stack([Lane(Template(digits))], [0] * 7, SGD, block=3, fill=True)
     assert (len(stack), len(stack.blocks), len(stack.filled)) == (7, 3, 9)
     assert not stack.frees(7)
     assert stack.frees(6)
@@ -134,6 +178,7 @@ def test_a_block_is_free_as_soon_as_the_others_hold_all_runs(digits: Task) -> No
     assert (len(stack), stack.filled) == (4, [0, 1, 2, 3, 0, 1])
     stack.keep([1])
     assert (len(stack), len(stack.blocks)) == (1, 1)
+    assert Stack([Lane(Template(digits))], [0] * 7, SGD, block=3).filled == list(range(7))
 
 
 @needs_a_compiler
@@ -163,6 +208,6 @@ def test_a_compiler_that_fails_is_one_line(digits: Task, monkeypatch: pytest.Mon
         raise RuntimeError("No working C++ compiler\nfound here")
 
     monkeypatch.setattr(compiled_module.CompiledStep, "differs", fail)
-    bench = Bench(digits, SGD, 0.01)
+    bench = Bench(digits, SGD, 0.01, [(4, 1)])
     problem = bench.compile(Candidate("fused", 4, 1, compiled=True))
     assert problem == "torch.compile failed: No working C++ compiler found here"
