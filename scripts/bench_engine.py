@@ -4,8 +4,9 @@ The plain loop is written out here and shares only the data with the package. Al
 turn, in one process; the best of the rounds counts. "reference" and "auto" are what the probe
 chooses for a study of 1,000 trials of 600 steps; the plain loop runs with one thread and with all
 cores, and its better time is the measure of the others. Memory is what a process of its own takes
-on for 64 runs at once, beside 64 copies of weights, gradients and the optimizer's state, and the
-activations of one batch.
+on for 64 runs in the blocks and lanes that "auto" chose, not compiled, beside 64 copies of weights,
+gradients and the optimizer's state, and the activations of one batch in each lane: once with glibc
+told to give back at once what is freed, and once as it is, where it keeps some and is faster.
 """
 
 import argparse
@@ -108,27 +109,31 @@ def measure(name: str, device: str) -> dict[str, Any]:
         "ratio_reference": least / milliseconds["reference"],
         "ratio_auto": least / milliseconds["auto"],
         "chosen": {asked: engine.describe() for asked, engine in chosen.items()},
-        "memory": memory_of(name),
+        "memory": memory_of(name, chosen["auto"]),
     }
 
 
-def memory_of(name: str) -> dict[str, float]:
-    """Measure in a process of its own, for 64 runs at once, not compiled."""
+def memory_of(name: str, engine: Engine) -> dict[str, float]:
+    """Measure in processes of their own, for 64 runs at once, not compiled."""
     command = [sys.executable, __file__, "--memory", name]
-    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found: dict[str, float] = json.loads(out)
+    command += [str(engine.block or 1), str(engine.lanes)]
+    found: dict[str, float] = {}
+    for part, settings in (("kept", {}), ("took", {"MALLOC_TRIM_THRESHOLD_": "131072"})):
+        environment = os.environ | settings
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+        grown, found["needs_mb"] = json.loads(done.stdout)
+        found[f"{part}_mb"] = grown
     return found
 
 
-def print_memory(name: str) -> None:
+def print_memory(name: str, block: int, lanes: int) -> None:
     """Train 64 runs, and print how far the process grew, and what the runs themselves need."""
     source, _, model = name.partition("/")
     task, runs = load_task(source, model=model), 64
-    block = 8
     weights = sum(p.numel() * p.element_size() for p in task.model(0).parameters())
     template = Template(task)
     activations = (template.run_bytes() - 6 * weights) / 2
-    train_with(Engine("fused", stack=2), task, 2)  # torch's own
+    train_with(Engine("fused", stack=2, block=1, lanes=lanes), task, 2)  # torch's own
     process, peak, done = psutil.Process(), 0, threading.Event()
     before = process.memory_info().rss
 
@@ -139,7 +144,7 @@ def print_memory(name: str) -> None:
 
     thread = threading.Thread(target=watch)
     thread.start()
-    Engine("fused", stack=runs, block=block).train(
+    Engine("fused", stack=runs, block=block, lanes=lanes).train(
         task,
         [Schedule("Constant", 0.01)] * runs,
         total_steps=6,
@@ -149,8 +154,8 @@ def print_memory(name: str) -> None:
     )
     done.set()
     thread.join()
-    needs = runs * 3 * weights + block * activations
-    print(json.dumps({"took_mb": (peak - before) / 1e6, "needs_mb": needs / 1e6}))
+    needs = runs * 3 * weights + block * lanes * activations
+    print(json.dumps([(peak - before) / 1e6, needs / 1e6]))
 
 
 def main() -> None:
@@ -159,10 +164,11 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", default=list(TASKS), help=f"some of {', '.join(TASKS)}")
     parser.add_argument("--json", action="store_true", help="one JSON object, with every choice")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--memory", metavar="TASK", help=argparse.SUPPRESS)
+    parser.add_argument("--memory", metavar="TASK", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.memory:
-        print_memory(args.memory)
+        name, block, lanes = args.memory
+        print_memory(name, int(block), int(lanes))
         return
     unknown = [name for name in args.tasks if name not in TASKS]
     if unknown:
@@ -191,8 +197,8 @@ def print_row(row: dict[str, Any]) -> None:
         f"{row['plain']:.3f}",
         f"{row['reference']:.3f} ({row['ratio_reference']:.2f}x)",
         f"{row['auto']:.3f} ({row['ratio_auto']:.2f}x)",
-        f"{chosen}, {auto['threads']} threads",
-        f"{memory['took_mb']:.0f} MB of {memory['needs_mb']:.0f}",
+        f"{chosen}, {auto['threads'] * auto['lanes']} threads",
+        f"{memory['took_mb']:.0f} MB of {memory['needs_mb']:.0f} ({memory['kept_mb']:.0f})",
     ]
     print("| " + " | ".join(cells) + " |", flush=True)
 

@@ -14,7 +14,8 @@ from schedsearch.seeds import derive_seed
 
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 _GPU_ROWS = 8192
-_CPU_ROWS = 500  # rows a forward pass of an evaluation takes: what fits into a cache
+_CPU_ROWS = (128, 500)  # rows a forward pass of an evaluation takes: what fits into a cache,
+_CPU_NUMBERS = 100_000  # with about so many inputs
 
 
 @contextmanager
@@ -148,7 +149,10 @@ def evaluate(model: nn.Module, loss: Loss, split: Split) -> tuple[Tensor, Tensor
     was_training = model.training
     model.eval()
     losses, right = [], []
-    rows = _CPU_ROWS if split.targets.device.type == "cpu" else _GPU_ROWS
+    rows = _GPU_ROWS
+    if split.targets.device.type == "cpu":
+        least, most = _CPU_ROWS
+        rows = min(most, max(least, _CPU_NUMBERS // max(split.inputs[0].numel(), 1)))
     for i in range(0, len(split), rows):
         targets = split.targets[i : i + rows]
         outputs = model(split.inputs[i : i + rows])
