@@ -1,5 +1,6 @@
 """The command `schedsearch`: its subcommands, and how errors are shown."""
 
+import gc
 import os
 import sys
 
@@ -69,6 +70,7 @@ def main() -> None:
         fail("interrupted", 130)
     except Exception as error:
         fail(*_worded(error))
+    gc.freeze()  # or ending takes seconds: all that torch has made would be looked through
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -17,6 +17,8 @@ from schedsearch.training.template import Template
 # on the CPU: one C++ function for the whole step, in which Python's lock is free for other threads;
 # and no guards but those of the tensors' shapes: nothing else ever changes
 _CPU = {"cpp_wrapper": True, "guard_filter_fn": torch.compiler.keep_tensor_guards_unsafe}
+# no test programs for all that the processor says it can do: they take longer than the step itself
+_TRUSTING = {"cpp.vec_isa_ok": True}
 _TOLERANCE = 1e-3  # of two steps of compiled float32 against plain ones, relative to the largest
 
 
@@ -32,15 +34,23 @@ class CompiledStep:
         optimizer: a fusable optimizer.
         size: rows of a block.
         own: whether each row has batches of its own.
+        trusting: whether the compiler is taken to know all vector instructions of the processor.
     """
 
     def __init__(
-        self, template: Template, optimizer: OptimizerSpec, size: int, *, own: bool = False
+        self,
+        template: Template,
+        optimizer: OptimizerSpec,
+        size: int,
+        *,
+        own: bool = False,
+        trusting: bool = False,
     ) -> None:
         self.template, self.optimizer, self.size, self.own = template, optimizer, size, own
         self._block = self._fresh(products=True)
         cuda = self._block.params.device.type == "cuda"
-        how: dict[str, Any] = {"mode": "reduce-overhead"} if cuda else {"options": _CPU}
+        on_cpu = {"options": _CPU | (_TRUSTING if trusting else {})}
+        how: dict[str, Any] = {"mode": "reduce-overhead"} if cuda else on_cpu
         self._warm = False
         # code of its own: torch compiles one function anew 8 times at most, then runs it as it is
         step = FunctionType(Block.step.__code__.replace(), Block.step.__globals__)
@@ -94,9 +104,22 @@ def compiled_lanes(
     Returns:
         the lanes; and what is wrong with the step, None when nothing is.
     """
-    steps = [CompiledStep(Template(task), optimizer, size, own=own) for _ in range(count)]
-    problems = [step.differs() for step in steps]
-    return [Lane(step.template, step) for step in steps], problems[0]
+
+    def compiled(trusting: bool) -> tuple[list[Lane], str | None]:
+        steps = [
+            CompiledStep(Template(task), optimizer, size, own=own, trusting=trusting)
+            for _ in range(count)
+        ]
+        problems = [step.differs() for step in steps]
+        return [Lane(step.template, step) for step in steps], problems[0]
+
+    try:
+        return compiled(trusting=True)
+    except Exception:  # an old compiler, or another torch: let torch find out what it can do
+        from torch._inductor import cpu_vec_isa
+
+        cpu_vec_isa.valid_vec_isa_list.cache_clear()
+        return compiled(trusting=False)
 
 
 @contextmanager

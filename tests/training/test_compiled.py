@@ -203,6 +203,15 @@ def test_a_compiled_step_that_differs_is_not_used(
     assert "differ by" in problem
 
 
+@needs_a_compiler
+def test_a_compiler_that_must_not_be_trusted_is_asked_what_it_can_do(
+    digits: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled_module, "_TRUSTING", {"cpp.no_such_option": True})
+    lanes, problem = compiled_module.compiled_lanes(digits, SGD, 2, 1)
+    assert (len(lanes), problem) == (1, None)
+
+
 def test_a_compiler_that_fails_is_one_line(digits: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object, **settings: object) -> object:
         raise RuntimeError("No working C++ compiler\nfound here")
