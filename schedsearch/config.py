@@ -256,8 +256,21 @@ def parse_config(data: dict[str, Any], where: str = "config") -> StudyConfig:
     >>> parse_config({"name": "a", "task": "digits"}).training.total_steps
     600
     """
+    return _checked(data, where, strict=None)
+
+
+def restore_config(stored: dict[str, Any], where: str) -> StudyConfig:
+    """Make a study's content again from the JSON that it was stored as.
+
+    Raises:
+        ConfigError: it was written by another version of schedsearch, say.
+    """
+    return _checked(stored, where, strict=False)
+
+
+def _checked(data: dict[str, Any], where: str, *, strict: bool | None) -> StudyConfig:
     try:
-        return StudyConfig.model_validate(data)
+        return StudyConfig.model_validate(data, strict=strict)
     except ValidationError as error:
         raise ConfigError(f"{where}: {_worded(error)}") from error
 

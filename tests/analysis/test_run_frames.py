@@ -15,7 +15,7 @@ from schedsearch import Run, Schedule, StudyConfig, open_run
 from schedsearch.analysis import delete_run
 from schedsearch.analysis.frames import CURVE_COLUMNS, TRIAL_COLUMNS
 from schedsearch.analysis.leaderboard import LEADERBOARD_COLUMNS
-from schedsearch.errors import RunError
+from schedsearch.errors import ConfigError, RunError
 from schedsearch.launch import Outcome
 from schedsearch.search.opening import open_study
 from schedsearch.search.plan import make_plan
@@ -47,6 +47,16 @@ def test_an_empty_run_has_empty_frames_of_the_same_shape(empty: Run) -> None:
     with pytest.raises(RunError, match="no finished trial yet"):
         _ = empty.best
     assert empty.config.name == "tiny"
+
+
+def test_a_study_that_another_version_stored_is_one_line(empty: Run) -> None:
+    storage = empty.storage
+    stored = empty.attributes["config"] | {"warp": 9}
+    study_id = storage.get_study_id_from_name("tiny")
+    storage.set_study_system_attr(study_id, "schedsearch:config", stored)
+    with pytest.raises(ConfigError, match=r"another version.*'warp'") as caught:
+        _ = Run(empty.place, storage).config
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_frames_have_the_documented_columns_and_dtypes(finished: Path) -> None:
