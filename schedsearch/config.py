@@ -49,7 +49,7 @@ class Training(_Table):
     stack: Annotated[int, Field(ge=0)] = 0
     """How many runs the fused engine trains at once; 0: measured."""
     threads: Annotated[int, Field(ge=0)] = 0
-    """Intra-op threads on the CPU; 0: measured."""
+    """Threads on the CPU; 0: measured."""
 
     @property
     def optimizer_arguments(self) -> dict[str, Any]:

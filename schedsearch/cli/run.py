@@ -48,7 +48,7 @@ def run(
     storage: Storage = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     threads: Annotated[
-        int | None, typer.Option(min=0, help="Intra-op threads on the CPU; 0: measured.")
+        int | None, typer.Option(min=0, help="Threads on the CPU; 0: measured.")
     ] = None,
     engine: Annotated[
         EngineName | None, typer.Option(help="One run at a time, many at once, or what is faster.")

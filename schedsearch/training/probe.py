@@ -59,7 +59,7 @@ def choose_engine(
         optimizer: with which optimizer.
         asked: "reference" or "fused" to leave no choice of the kind.
         stack: how many runs at once, to leave no choice of that.
-        thread_count: intra-op threads, to leave no choice of that.
+        thread_count: threads on the CPU, to leave no choice of that.
         batch: how many runs are ever asked at once: no stack is larger.
         steps: optimizer steps of all runs that are still to be trained.
         waves: how many of a batch are trained at once, and for how many steps: one for each rung

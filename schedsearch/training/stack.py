@@ -12,7 +12,7 @@ another, so threads can train some each: a lane is what one of them needs for th
 
 import inspect
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, TypeAlias, TypeVar, cast
@@ -132,6 +132,7 @@ class Stack:
         fill: bool = False,
     ) -> None:
         self._lanes, self._spec, self._size, self._fill = lanes, optimizer, block, fill
+        self._stopped = False  # as soon as a lane failed, or somebody interrupts
         template = lanes[0].template
         self._task = template.task
         weights = {seed: template.weights(seed) for seed in sorted(set(seeds))}
@@ -195,6 +196,8 @@ class Stack:
             mine, block = place.rows, place.block
             losses = torch.zeros(len(block.params), device=block.params.device)
             for batch, rate in zip(batches, rates, strict=True):
+                if self._stopped:
+                    break
                 chosen = batch[mine] if self.own_batches else batch
                 inputs, targets = data.inputs[chosen], data.targets[chosen]
                 losses += place.lane.stepper(block, inputs, targets, rate[mine])
@@ -241,7 +244,13 @@ class Stack:
 
         count = torch.get_num_threads()
         with ThreadPoolExecutor(lanes, initializer=lambda: torch.set_num_threads(count)) as pool:
-            list(pool.map(of_lane, range(lanes)))
+            futures = [pool.submit(of_lane, lane) for lane in range(lanes)]
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+            finally:
+                self._stopped = not all(future.done() for future in futures)
+            for future in futures:
+                future.result()
         return cast("list[T]", done)
 
 

@@ -82,6 +82,7 @@ def arms(setup: Setup) -> tuple[Arm, ...]:
 
 def config_of(setup: Setup, arm: Arm, seed: int) -> StudyConfig:
     """Return the study of an arm on a study seed."""
+    alone = arm.study.get("search", {}).get("batch") == 1
     study: dict[str, Any] = {
         "name": "live",
         "task": setup.task,
@@ -92,8 +93,8 @@ def config_of(setup: Setup, arm: Arm, seed: int) -> StudyConfig:
             "evals_per_run": setup.evals,
             "optimizer": setup.optimizer.name,
             "optimizer_args": dict(setup.optimizer.args),
-            "threads": 1,
-            "engine": "reference" if arm.study.get("search", {}).get("batch") == 1 else "auto",
+            "threads": 1 if alone else 0,
+            "engine": "reference" if alone else "auto",
         },
         "space": {"base_lr": list(setup.base_lr)},
         "confirmation": {"seeds": 0},

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ from schedsearch.training import compiled as compiled_module
 from schedsearch.training.candidates import Bench, Candidate
 from schedsearch.training.compiled import CompiledStep
 from schedsearch.training.fused import train_fused
-from schedsearch.training.stack import Lane, Stack
+from schedsearch.training.stack import Block, Lane, Stack
 from schedsearch.training.template import Template
 
 needs_a_compiler = pytest.mark.skipif(
@@ -179,6 +180,26 @@ def test_a_block_is_free_as_soon_as_the_others_hold_all_runs(digits: Task) -> No
     stack.keep([1])
     assert (len(stack), len(stack.blocks)) == (1, 1)
     assert Stack([Lane(Template(digits))], [0] * 7, SGD, block=3).filled == list(range(7))
+
+
+def test_a_lane_that_fails_stops_the_others(digits: Task) -> None:
+    """So does Ctrl-C: nobody waits until every block has come to its next evaluation."""
+    made: list[int] = []
+
+    def fail(block: Block, *batch: object) -> torch.Tensor:
+        raise RuntimeError("no memory left")
+
+    def slow(block: Block, *batch: object) -> torch.Tensor:
+        made.append(1)
+        time.sleep(1e-3)
+        return torch.zeros(1)
+
+    lanes = [Lane(Template(digits), slow), Lane(Template(digits), fail)]
+    stack = Stack(lanes, [0, 0], SGD, block=1)
+    batches = [torch.arange(4)] * 20_000
+    with pytest.raises(RuntimeError, match="no memory left"):
+        stack.train(batches, torch.zeros(len(batches), 2, 1))
+    assert len(made) < len(batches)
 
 
 @needs_a_compiler
