@@ -1,7 +1,7 @@
 """Candidates: the ways of training that a probe measures in turn, on the task's own data."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -59,6 +59,7 @@ class Bench:
         seconds: of one measurement.
         waves: the runs that will be trained at once, and the steps of each.
         own: whether each run has batches of its own.
+        lone: whether a few runs that a block would be too large for may be trained one by one.
     """
 
     def __init__(
@@ -69,8 +70,9 @@ class Bench:
         waves: Sequence[tuple[int, int]],
         *,
         own: bool = False,
+        lone: bool = True,
     ) -> None:
-        self._tasks = {False: task}
+        self._tasks, self._lone = {False: task}, lone
         self._optimizer, self._seconds, self._waves, self._own = optimizer, seconds, waves, own
         self._templates: dict[bool, Template] = {}
         self._steps: dict[Candidate, Callable[[int], None]] = {}
@@ -108,15 +110,22 @@ class Bench:
     def layout(self, candidate: Candidate) -> Layout:
         """Give how a candidate would lay runs out."""
         block_seconds = self.measured[candidate] * candidate.size * candidate.lanes
-        alone = self.measured[self.alone] if candidate.kind == "fused" else 0.0
+        lone = candidate.kind == "fused" and self._lone
+        alone = self.measured[self.alone(candidate)] if lone else 0.0
         return Layout(candidate.size, candidate.lanes, block_seconds, alone, candidate.compiled)
 
     @property
-    def alone(self) -> Candidate:
+    def reference(self) -> Candidate:
         """The fastest that trains one run after the other."""
-        return min(
-            (c for c in self.measured if c.kind == "reference"), key=self.measured.__getitem__
-        )
+        return self._fastest(c for c in self.measured if c.kind == "reference")
+
+    def alone(self, candidate: Candidate) -> Candidate:
+        """Give the one that trains a few runs one after the other beside a candidate."""
+        same = [c for c in self.measured if c.channels_last == candidate.channels_last]
+        return self._fastest(c for c in same if c.kind == "reference")
+
+    def _fastest(self, candidates: Iterable[Candidate]) -> Candidate:
+        return min(candidates, key=self.measured.__getitem__)
 
     def compile(self, candidate: Candidate) -> str | None:
         """Compile a candidate and check it; say why it can't be used, None when it can."""
@@ -170,8 +179,7 @@ class Bench:
 
     def _fused(self, lanes: Sequence[Lane], size: int) -> Callable[[int], None]:
         task, runs = lanes[0].template.task, size * len(lanes)
-        seeds = range(runs) if self._own else [0] * runs
-        stack = Stack(lanes, seeds, self._optimizer, block=size)
+        stack = Stack(lanes, [0] * runs, self._optimizer, block=size, own=self._own)
         rows = next(task.batch_indices(0, 1))
         if stack.own_batches:
             rows = torch.stack([rows.roll(i) for i in range(runs)])

@@ -51,7 +51,7 @@ class CompiledStep:
         cuda = self._block.params.device.type == "cuda"
         on_cpu = {"options": _CPU | (_TRUSTING if trusting else {})}
         how: dict[str, Any] = {"mode": "reduce-overhead"} if cuda else on_cpu
-        self._warm = False
+        self._begun = self._warm = False
         # code of its own: torch compiles one function anew 8 times at most, then runs it as it is
         step = FunctionType(Block.step.__code__.replace(), Block.step.__globals__)
         self._step = torch.compile(MethodType(step, self._block), dynamic=False, **how)
@@ -64,9 +64,10 @@ class CompiledStep:
     def __call__(self, block: Block, inputs: Tensor, targets: Tensor, rates: Tensor) -> Tensor:
         """Step the block, as `Block.step` does; the first step, which makes the state, is that."""
         mine = self._block
-        if not mine.state:
+        if not self._begun:
             mine.step(inputs, targets, rates)
-        if not block.state:
+            self._begun = True
+        if mine.state and not block.state:
             return block.step(inputs, targets, rates)
         mine.params.data = block.params.data
         for name, value in block.state.items():
@@ -110,12 +111,15 @@ def compiled_lanes(
             CompiledStep(Template(task), optimizer, size, own=own, trusting=trusting)
             for _ in range(count)
         ]
-        problems = [step.differs() for step in steps]
-        return [Lane(step.template, step) for step in steps], problems[0]
+        problem = next(filter(None, [step.differs() for step in steps]), None)
+        return [Lane(step.template, step) for step in steps], problem
 
     try:
         return compiled(trusting=True)
-    except Exception:  # an old compiler, or another torch: let torch find out what it can do
+    except Exception:
+        if task.device.type != "cpu":
+            raise
+        # an old compiler, or another torch: let torch find out what it can do
         from torch._inductor import cpu_vec_isa
 
         cpu_vec_isa.valid_vec_isa_list.cache_clear()

@@ -24,6 +24,7 @@ from schedsearch.training.stack import Lane, Stack
 from schedsearch.training.template import Template
 
 STACK = 32
+_PIECE = 200  # steps whose batches are drawn at once
 
 
 def train_fused(
@@ -65,7 +66,7 @@ def train_fused(
     """
     seeds = [seed] * len(schedules) if isinstance(seed, int) else list(seed)
     curves: dict[int, Curve] = {}
-    lanes = lanes or [Lane(Template(task))]
+    lanes, own = lanes or [Lane(Template(task))], len(set(seeds)) > 1
 
     def end(index: int, curve: Curve) -> None:
         curves[index] = curve
@@ -77,7 +78,7 @@ def train_fused(
         with seeded(derive_seed(seeds[first], "training"), task.device):
             _Runs(
                 lanes[0].template,
-                Stack(lanes, [seeds[i] for i in runs], optimizer, block=block, fill=fill),
+                Stack(lanes, [seeds[i] for i in runs], optimizer, block=block, own=own, fill=fill),
                 runs=runs,
                 rates=[
                     LiveRates(
@@ -153,8 +154,11 @@ class _Runs:
         device, dtype = self.task.device, self.stack.dtype
         rates = torch.tensor(filled, device=device, dtype=dtype).T.unsqueeze(-1).contiguous()
         started = perf_counter()
-        loss_sum = self.stack.train(list(islice(batches, len(steps))), rates)
-        self.train_losses = (loss_sum / len(steps)).tolist()  # waits for the device
+        sums = [
+            self.stack.train(list(islice(batches, len(piece))), piece)
+            for piece in torch.split(rates, _PIECE)
+        ]
+        self.train_losses = (torch.stack(sums).sum(dim=0) / len(steps)).tolist()  # waits
         running = [position for position in self.alive if position not in self.ended]
         share = (perf_counter() - started) / len(running)
         for position in running:

@@ -23,6 +23,7 @@ _SHORT = 2.0  # seconds of training that are not worth a probe
 _SHARE = 0.01  # of the expected seconds that one measurement may take,
 _SECONDS = (0.02, 0.15)  # within these bounds
 _COMPILE_WORTH = 25.0  # seconds of training that are worth a first compile of 5 to 15 s
+_LANE_SHARE = 0.05  # of that for each more lane, whose step is traced anew
 _SEARCH_SHARE = 0.15  # of the training left that compiling other blocks may take
 _MOST_COMPILED = 5  # blocks
 _MEMORY_SHARE = 0.5  # of what is free, at the most
@@ -81,7 +82,7 @@ def choose_engine(
         why, took = f"{expected:.1f} s of training", bench.measured[plain]
         return Engine("reference", threads=counts[0], step_seconds=took, reason=why)
     seconds = min(max(_SHARE * expected, _SECONDS[0]), _SECONDS[1])
-    bench = Bench(task, optimizer, seconds, waves, own=own)
+    bench = Bench(task, optimizer, seconds, waves, own=own, lone=asked != "fused")
 
     refusal = None if asked == "reference" else why_not_fused(task, optimizer)
     formats = [False, True] if _takes_formats(bench.template(channels_last=False)) else [False]
@@ -91,8 +92,9 @@ def choose_engine(
     if asked != "reference" and refusal is None:
         limit = most_that_fit(bench.template(channels_last=False))
         most = min(stack or batch, batch, limit)
-        draws, fixed = bench.template(channels_last=False).draws, stack is not None
-        for size, lanes, n in _blocks(most, counts, in_lanes=not draws, fixed=fixed):
+        in_lanes = task.device.type == "cpu" and not bench.template(channels_last=False).draws
+        fixed = stack is not None
+        for size, lanes, n in _blocks(most, counts, in_lanes=in_lanes, fixed=fixed):
             candidates.append(Candidate("fused", size, n, formats[-1], lanes=lanes))
     bench.measure(candidates)
     if compiles and asked != "reference" and refusal is None:
@@ -114,8 +116,8 @@ def choose_engine(
         channels_last=best.channels_last,
         threads=best.threads,
         lanes=best.lanes,
-        alone_threads=bench.alone.threads,
-        alone_seconds=0.0 if asked == "fused" else layout.alone_seconds,
+        alone_threads=bench.alone(best).threads,
+        alone_seconds=layout.alone_seconds,
         block_seconds=layout.block_seconds,
         step_seconds=bench.seconds(best),
         reason=_reason(bench, best, notes, perf_counter() - started),
@@ -140,7 +142,8 @@ def _blocks(
     """Yield the blocks, not compiled, that are worth measuring: rows, lanes, threads of each."""
     cores = max(counts)
     largest = max(1, most // cores) if in_lanes else most
-    for size in sorted({largest} if fixed else {largest, *(k for k in (1, 8, 32) if k < largest)}):
+    free = {largest, most, *(k for k in (1, 8, 32) if k < most)}
+    for size in sorted({largest} if fixed else free):
         if in_lanes:
             lanes = _lanes(size, most, cores)
             yield size, lanes, cores // lanes
@@ -161,9 +164,10 @@ def _compile(
     One is guessed, and then the neighbours of the best: which it is differs between machines.
     """
     template = bench.template(channels_last=channels_last)
-    if steps * bench.seconds(bench.best) < _COMPILE_WORTH or template.draws:
-        return None
     on_cpu = template.task.device.type == "cpu"
+    worth = _COMPILE_WORTH * (1 + _LANE_SHARE * (cores - 1) * on_cpu)
+    if steps * bench.seconds(bench.best) < worth or template.draws:
+        return None
     cached = max(1, int(_CACHE_BYTES / cores / template.run_bytes())) if on_cpu else most
     waiting = [start_size(waves, cores, min(cached, most)) if on_cpu else most]
     tried: set[int] = set()
@@ -192,6 +196,6 @@ def _reason(bench: Bench, best: Candidate, notes: list[str], seconds: float) -> 
     """Say what was measured, and what stood in the way."""
     parts = [f"{bench.seconds(best) * 1e3:.3g} ms a step and run"]
     if best.kind == "fused":
-        times = bench.measured[bench.alone] / bench.seconds(best)
+        times = bench.measured[bench.reference] / bench.seconds(best)
         parts.append(f"{times:.1f} times the reference engine's speed")
     return f"{'; '.join([*parts, *notes])} (probed in {seconds:.1f} s)"

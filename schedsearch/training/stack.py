@@ -119,6 +119,7 @@ class Stack:
         seeds: the seed of each run's weights.
         optimizer: a fusable optimizer.
         block: rows of a block (default: all).
+        own: whether each run has batches of its own (default: where seeds differ).
         fill: whether the last block is filled up with copies, where only one size is compiled.
     """
 
@@ -129,6 +130,7 @@ class Stack:
         optimizer: OptimizerSpec,
         *,
         block: int | None = None,
+        own: bool | None = None,
         fill: bool = False,
     ) -> None:
         self._lanes, self._spec, self._size, self._fill = lanes, optimizer, block, fill
@@ -136,7 +138,7 @@ class Stack:
         template = lanes[0].template
         self._task = template.task
         weights = {seed: template.weights(seed) for seed in sorted(set(seeds))}
-        self.own_batches = len(weights) > 1
+        self.own_batches = len(weights) > 1 if own is None else own
         self._hold(torch.stack([weights[seed] for seed in seeds]), {})
 
     def __len__(self) -> int:
@@ -183,8 +185,8 @@ class Stack:
         cache, and no thread waits for another.
 
         Args:
-            batches: the examples of each step's batch: `[B]`, or `[places, B]` when the runs' seeds
-                differ.
+            batches: the examples of each step's batch: `[B]`, or `[places, B]` where each run has
+                batches of its own.
             rates: `[steps, places, 1]`; a place of the blocks holds the row that `filled` says.
 
         Returns:

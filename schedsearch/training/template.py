@@ -1,6 +1,7 @@
 """Template: what all stacks of one task share, its model as a function of flat parameters [P]."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TypeAlias
 
 import torch
@@ -13,7 +14,6 @@ from schedsearch.training.optimizers import OptimizerSpec
 
 FUSABLE_OPTIMIZERS = ("SGD", "Adam", "AdamW", "NAdam", "RAdam")
 Gradients: TypeAlias = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
-_RANDOM_LAYERS = (nn.modules.dropout._DropoutNd, nn.RReLU)
 _EVALUATION_NUMBERS = 4_000_000  # inputs of an evaluation's forward pass, over all runs
 
 
@@ -104,6 +104,10 @@ def gradients_of(model: nn.Module, loss: Loss, shapes: Shapes, *, own: bool = Fa
     return gradients
 
 
+def _random_state(device: torch.device) -> Tensor:
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
 class Template:
     """What all stacks of one task share: its model's code, and the function of its gradients.
 
@@ -117,10 +121,14 @@ class Template:
         self.shapes = Shapes(self.model)
         self._gradients: dict[tuple[bool, bool], Gradients] = {}
 
-    @property
+    @cached_property
     def draws(self) -> bool:
-        """Whether the model has layers that draw random numbers while it trains."""
-        return any(isinstance(module, _RANDOM_LAYERS) for module in self.model.modules())
+        """Whether the model draws random numbers while it trains (dropout)."""
+        task, device = self.task, self.task.device
+        with seeded(0, device):
+            model, before = task.model(0).train(), _random_state(device)
+            task.loss(model(task.train.inputs[:2]), task.train.targets[:2])
+            return not torch.equal(before, _random_state(device))
 
     @property
     def has_convolutions(self) -> bool:

@@ -117,12 +117,16 @@ def test_the_step_that_the_probe_compiled_is_the_one_that_trains(
 
 
 @needs_a_compiler
-@pytest.mark.parametrize("own", [False, True])
-def test_lanes_train_like_the_reference_engine(digits: Task, own: bool) -> None:
-    """Two threads share four compiled blocks; with batches of each run's own, or shared ones."""
+@pytest.mark.parametrize(
+    ("seeds", "stack"), [(0, 8), ([0, 1, 2, 0, 1, 2, 3], 8), ([0, 0, 0, 0, 1, 1, 1], 4)]
+)
+def test_lanes_train_like_the_reference_engine(
+    digits: Task, seeds: int | list[int], stack: int
+) -> None:
+    """Two threads share compiled blocks; with shared batches, and own ones, of one seed a stack."""
     schedules = [Schedule("StepLR", rate) for rate in (0.03, 0.02, 1e6, 0.01, 0.025, 0.015, 0.01)]
-    settings = common(90, seed=[0, 1, 2, 0, 1, 2, 3] if own else 0)
-    engine = Engine("fused", stack=8, block=2, compiled=True, own_batches=own, lanes=2)
+    settings, own = common(90, seed=seeds), seeds != 0
+    engine = Engine("fused", stack=stack, block=2, compiled=True, own_batches=own, lanes=2)
     got = engine.train(digits, schedules, **settings)  # type: ignore[arg-type]
     assert_same_curves(got, train(digits, schedules, **settings))  # type: ignore[arg-type]
 
@@ -180,6 +184,40 @@ def test_a_block_is_free_as_soon_as_the_others_hold_all_runs(digits: Task) -> No
     stack.keep([1])
     assert (len(stack), len(stack.blocks)) == (1, 1)
     assert Stack([Lane(Template(digits))], [0] * 7, SGD, block=3).filled == list(range(7))
+
+
+@needs_a_compiler
+def test_a_step_with_no_state_is_compiled_too(digits: Task) -> None:
+    """That of SGD without momentum."""
+    before = graphs()
+    assert CompiledStep(Template(digits), OptimizerSpec("SGD", {}), 2).differs() is None
+    assert graphs() == before + 1
+
+
+def test_a_model_that_draws_without_a_layer_for_it_keeps_to_one_lane(digits: Task) -> None:
+    class Noisy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(64, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.head(nn.functional.dropout(x.flatten(1), 0.5, self.training))
+            return out
+
+    task = dataclasses.replace(digits, make_model=Noisy)
+    assert Template(task).draws
+    assert not Template(digits).draws
+    settings = common(60)
+    losses = [
+        Engine("fused", stack=4, block=2, lanes=lanes)
+        .train(task, [Schedule("Constant", 0.01)] * 4, **settings)[3]  # type: ignore[arg-type]
+        .final.val_loss
+        for lanes in (1, 2, 2)
+    ]
+    assert losses[0] == losses[1] == losses[2]
+    for asked in ("auto", "fused"):
+        engine = choose_engine(task, SGD, asked=asked, batch=8, steps=10**5)
+        assert engine.lanes == 1
 
 
 def test_a_lane_that_fails_stops_the_others(digits: Task) -> None:
