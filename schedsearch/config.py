@@ -247,8 +247,10 @@ def load_config(path: Path) -> StudyConfig:
     return parse_config({"name": path.stem, **data}, str(path))
 
 
-def parse_config(data: dict[str, Any], where: str = "config") -> StudyConfig:
-    """Check a study file's content.
+def parse_config(
+    data: dict[str, Any], where: str = "config", *, stored: bool = False
+) -> StudyConfig:
+    """Check a study file's content, or what was stored of one as JSON.
 
     Raises:
         ConfigError: one line with the path of the first key that is wrong.
@@ -256,21 +258,8 @@ def parse_config(data: dict[str, Any], where: str = "config") -> StudyConfig:
     >>> parse_config({"name": "a", "task": "digits"}).training.total_steps
     600
     """
-    return _checked(data, where, strict=None)
-
-
-def restore_config(stored: dict[str, Any], where: str) -> StudyConfig:
-    """Make a study's content again from the JSON that it was stored as.
-
-    Raises:
-        ConfigError: it was written by another version of schedsearch, say.
-    """
-    return _checked(stored, where, strict=False)
-
-
-def _checked(data: dict[str, Any], where: str, *, strict: bool | None) -> StudyConfig:
     try:
-        return StudyConfig.model_validate(data, strict=strict)
+        return StudyConfig.model_validate(data, strict=False if stored else None)
     except ValidationError as error:
         raise ConfigError(f"{where}: {_worded(error)}") from error
 

@@ -18,7 +18,7 @@ from schedsearch.analysis.edges import edge_advice, searched_rates
 from schedsearch.analysis.fidelity import Agreement, agreements, fidelity_frame
 from schedsearch.analysis.frames import curves_frame, rungs_frame, trials_frame
 from schedsearch.analysis.leaderboard import leaderboard
-from schedsearch.config import StudyConfig, restore_config
+from schedsearch.config import StudyConfig, parse_config
 from schedsearch.errors import RunError
 from schedsearch.schedules import Schedule
 from schedsearch.storage.best import best_trial
@@ -100,7 +100,8 @@ class Run:
         stored = self.attributes.get("config")
         if stored is None or "identity" not in self.attributes:
             raise RunError(f"the run {self.name!r} is just being made")
-        return restore_config(stored, f"the stored study of {self.name!r} (of another version?)")
+        where = f"the stored study of {self.name!r} (of another version?)"
+        return parse_config(stored, where, stored=True)
 
     @property
     def best(self) -> Best:
