@@ -1,19 +1,10 @@
-"""What the tests share: tiny studies on real data, the command, and a real PostgreSQL."""
+"""What the tests share: tiny studies on real data, and the command."""
 
 import json
-import multiprocessing
-import os
-import pwd
-import runpy
-import shutil
-import socket
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import hypothesis
@@ -25,8 +16,8 @@ from schedsearch.cli import main
 from schedsearch.config import parse_config
 from schedsearch.launch import Outcome
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+pytest_plugins = ("processes", "servers")
+
 # No property is one of wall time: a busy machine is no counterexample.
 hypothesis.settings.register_profile("schedsearch", deadline=None)
 hypothesis.settings.load_profile("schedsearch")
@@ -143,187 +134,20 @@ def cli(
     return call
 
 
-# What `python -m schedsearch` does, in a process forked from one that has imported all there is.
-# It says that it is ready, and begins when a gate is there: processes that race start together.
-CHILD = """
-import os, signal, sys, time
-from pathlib import Path
-signal.signal(signal.SIGINT, signal.default_int_handler)
-for number, name in ((1, "out"), (2, "err")):
-    os.dup2(os.open(f"{place}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)
-Path(f"{place}.ready").touch()
-while gate is not None and not Path(gate).exists():
-    time.sleep(0.001)
-sys.argv = ["schedsearch", *arguments]
-from schedsearch.cli import main
-main()
-"""
-
-
-class Process:
-    """A process that runs the command."""
-
-    def __init__(self, process: Any, place: Path) -> None:
-        self.process, self.place = process, place
-        self.pid: int = process.pid
-
-    def ready(self) -> bool:
-        """Say whether it has begun, or stands at its gate."""
-        return self.place.with_suffix(".ready").exists()
-
-    def kill(self) -> None:
-        """End it with `kill -9`."""
-        self.process.kill()
-        self.process.join()
-
-    def end(self, seconds: float = 60.0) -> tuple[int, str, str]:
-        """Wait for its end: exit code, standard output, standard error."""
-        self.process.join(seconds)
-        assert self.process.exitcode is not None, f"it still runs after {seconds:g} s"
-        texts = (self.place.with_suffix(suffix).read_text() for suffix in (".out", ".err"))
-        return (self.process.exitcode, *texts)
-
-
-@pytest.fixture(scope="session")
-def forks() -> Any:
-    """Return a context that forks from a process in which all imports are done."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["schedsearch.launch", "schedsearch.cli", "psycopg"])
-    return context
-
-
 @pytest.fixture
-def start(forks: Any, tmp_path: Path) -> Iterator[Callable[..., Process]]:
-    """Return a starter of the command as a process; one that is left at the end is killed."""
-    started: list[Process] = []
-    script = tmp_path / "child.py"
-    script.write_text(CHILD)
+def refused(cli: Callable[..., tuple[int, str, str]]) -> Callable[..., str]:
+    """Return the command for calls that are refused: it gives the one line that they print."""
 
-    def begin(*args: object, gate: Path | None = None) -> Process:
-        place = tmp_path / f"process-{len(started)}"
-        given = {
-            "arguments": [str(a) for a in args],
-            "gate": gate and str(gate),
-            "place": str(place),
-        }
-        process = forks.Process(target=runpy.run_path, args=(str(script), given, "__main__"))
-        process.start()
-        started.append(Process(process, place))
-        return started[-1]
+    def call(*args: object) -> str:
+        code, out, err = cli(*args)
+        assert "Traceback" not in out + err
+        assert len(err.splitlines()) == 1, err
+        assert code == 2
+        assert out == ""
+        assert err.startswith("schedsearch: ")
+        return err
 
-    yield begin
-    for process in started:
-        process.kill()
-
-
-@pytest.fixture
-def race(
-    start: Callable[..., Process], tmp_path: Path, wait_until: Callable[..., None]
-) -> Callable[..., list[tuple[int, str, str]]]:
-    """Return a runner of commands that all begin at the same moment; it gives how each ended."""
-
-    def run(*commands: tuple[object, ...]) -> list[tuple[int, str, str]]:
-        gate = tmp_path / f"gate-{uuid4().hex[:8]}"
-        processes = [start(*command, gate=gate) for command in commands]
-        wait_until(lambda: all(process.ready() for process in processes))
-        gate.touch()
-        return [process.end() for process in processes]
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def wait_until() -> Callable[..., None]:
-    """Return a waiter for something to become true."""
-
-    def wait(condition: Callable[[], object], seconds: float = 60.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, "it did not come true in time"
-            time.sleep(0.01)
-
-    return wait
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def closed_port() -> int:
-    """Return a port of this machine where nobody answers."""
-    return free_port()
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """Start a private PostgreSQL, and give its URL up to the name of a database."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed (schedsearch[postgres])")
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    initdb = str(found[-1]) if found else shutil.which("initdb")
-    if initdb is None:
-        pytest.skip("PostgreSQL is not installed: no initdb in /usr/lib/postgresql/*/bin or PATH")
-    become: list[str] = []
-    if os.getuid() == 0:  # initdb refuses to run as root
-        try:
-            account = pwd.getpwnam("postgres")
-        except KeyError:
-            pytest.skip("PostgreSQL doesn't run as root, and there is no user postgres")
-        become = ["runuser", "-u", "postgres", "--"]
-    with tempfile.TemporaryDirectory(prefix="schedsearch-pg-", dir="/tmp") as temporary:
-        root = Path(temporary)
-        if become:
-            os.chown(root, account.pw_uid, account.pw_gid)
-        data, port = root / "data", free_port()
-
-        def call(program: str, *args: str) -> None:
-            command = [*become, str(Path(initdb).with_name(program)), "-D", str(data), *args]
-            # to a file: the server keeps what it is handed open, and a pipe would never end
-            with (root / f"{program}.out").open("a+") as log:
-                done = subprocess.run(command, stdout=log, stderr=log, cwd=root, check=False)
-                log.seek(0)
-                assert done.returncode == 0, log.read()
-
-        call("initdb", "--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8")
-        options = (
-            f"-p {port} -k {root} -c listen_addresses=127.0.0.1 "
-            "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
-        )
-        call("pg_ctl", "start", "-w", "-t", "60", "-l", str(root / "server.log"), "-o", options)
-        try:
-            yield f"postgresql+psycopg://postgres@127.0.0.1:{port}"
-        finally:
-            call("pg_ctl", "stop", "-w", "-m", "immediate")
-
-
-@pytest.fixture
-def database(postgres: str) -> Iterator[str]:
-    """Give the URL of an empty database."""
-    import psycopg
-
-    name = f"db_{uuid4().hex[:12]}"
-    server = postgres.replace("+psycopg", "") + "/postgres"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"create database {name}")
-    yield f"{postgres}/{name}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"drop database {name} with (force)")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    """Start Chromium without a window."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    return call
 
 
 @pytest.fixture(autouse=True)

@@ -15,13 +15,8 @@ ROOT = Path(__file__).parents[2]
 COMMANDS: dict[str, Any] = getattr(get_command(app), "commands")  # noqa: B009  # click's groups
 each_command = pytest.mark.parametrize("name", COMMANDS)
 
-# Above this many lines a file needs a reason, which is given here.
+# A file of more lines is divided.
 MOST_LINES = 300
-LONGER: dict[str, str] = {
-    "tests/cli/test_bad_input.py": "one table of mistakes, which grows with what can be typed",
-    "tests/search/test_interrupts.py": "kills, interrupts and races, on the same few helpers",
-    "tests/conftest.py": "fixtures that several folders share: runs, a database server, a shell",
-}
 
 # What a checkout holds beside its own files.
 NOT_OURS = ("runs", "data", "build", "dist", "__pycache__", "venv")
@@ -76,10 +71,7 @@ def test_every_parameter_has_help(name: str) -> None:
 @pytest.mark.parametrize("path", [p for p in FILES if p.suffix == ".py"], ids=name_of)
 def test_files_are_short(path: Path) -> None:
     lines = len(path.read_text(encoding="utf-8").splitlines())
-    if name_of(path) in LONGER:
-        assert lines > MOST_LINES, "it needs no exception any more"
-    else:
-        assert lines <= MOST_LINES, f"{lines} lines: divide it, or give the reason in LONGER"
+    assert lines <= MOST_LINES, f"{lines} lines: divide it"
 
 
 def test_nothing_of_the_workplace_is_in_the_repository() -> None:
