@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ from schedsearch.storage.place import (
     study_ids,
 )
 from schedsearch.storage.records import FINISHED, PREFIX
-from schedsearch.training import REFERENCE, Engine, choose_engine
+from schedsearch.training import REFERENCE, Engine, Waves, choose_engine
 
 
 def _silent(event: Event) -> None:
@@ -215,7 +215,7 @@ def _left(plan: Plan, run: Run) -> int:
 
 def choose(
     plan: Plan,
-    waves: Sequence[tuple[int, int]],
+    waves: Waves,
     steps: int,
     *,
     own: bool = False,
@@ -229,9 +229,8 @@ def choose(
         asked=training.engine,
         stack=training.stack or None,
         thread_count=training.threads or None,
-        batch=max(runs for runs, _ in waves),
-        steps=steps,
         waves=waves,
+        steps=steps,
         own=own,
         compiles=compiles,
     )

@@ -84,7 +84,7 @@ def measure(name: str, device: str) -> dict[str, Any]:
     source, _, model = name.partition("/")
     task, steps = load_task(source, model=model, device=torch.device(device)), TASKS[name]
     chosen = {
-        asked: choose_engine(task, SGD, asked=asked, batch=64, steps=600_000)
+        asked: choose_engine(task, SGD, asked=asked, waves=[(64, 1)], steps=600_000)
         for asked in ("reference", "auto")
     }
     loop, cores = plain(task, steps), psutil.cpu_count(logical=False) or 1

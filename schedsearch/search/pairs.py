@@ -22,7 +22,7 @@ from schedsearch.storage.bulk import Ended, Sampled, create_running, write_resul
 from schedsearch.storage.finalists import SEED, Pair, by_pair, pair_of
 from schedsearch.storage.owners import Leases, abandoned, release
 from schedsearch.storage.records import FINISHED, SCHEDULE, result_of, system_attrs, user_attrs
-from schedsearch.training import Curve, Engine, Evaluation, threads
+from schedsearch.training import Curve, Engine, Evaluation
 
 ChooseEngine = Callable[[int, bool], Engine]
 """Gives an engine for so many runs, and whether each has a seed of its own."""
@@ -190,18 +190,17 @@ class Crew:
             return False
 
         try:
-            with threads(self._chosen.threads):
-                self._chosen.train(
-                    self.plan.task,
-                    [each.schedule for _, each in batch],
-                    total_steps=self.plan.total_steps,
-                    seed=[each.seed for _, each in batch],
-                    eval_steps=self.plan.eval_steps,
-                    optimizer=self.plan.optimizer,
-                    diverge_factor=self.plan.config.training.diverge_factor,
-                    on_eval=go_on,
-                    on_end=keep,
-                )
+            self._chosen.train(
+                self.plan.task,
+                [each.schedule for _, each in batch],
+                total_steps=self.plan.total_steps,
+                seed=[each.seed for _, each in batch],
+                eval_steps=self.plan.eval_steps,
+                optimizer=self.plan.optimizer,
+                diverge_factor=self.plan.config.training.diverge_factor,
+                on_eval=go_on,
+                on_end=keep,
+            )
         finally:  # what has ended is kept, also when the rest is interrupted
             self._write()
 

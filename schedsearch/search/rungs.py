@@ -60,11 +60,19 @@ class Rungs:
         >>> rungs.steps(3, first=2) == 3 * 200 + 600
         True
         """
-        total = 0
+        return sum(runs * horizon for runs, horizon in self.waves(count, first))
+
+    def waves(self, count: int, first: int = 1) -> list[tuple[int, int]]:
+        """Give, for each rung from one on, how many of so many are trained, and its steps.
+
+        >>> Rungs("squeeze", (67, 200, 600)).waves(9)
+        [(9, 67), (3, 200), (1, 600)]
+        """
+        waves = []
         for horizon in self.horizons[first - 1 :]:
-            total += count * horizon
+            waves.append((count, horizon))
             count = self.promoted(count)
-        return total
+        return waves
 
     def training(self, horizon: int, evals: int) -> tuple[int, tuple[int, ...]]:
         """Give the horizon of the schedule, and the steps after which it is evaluated, on a rung.

@@ -101,12 +101,9 @@ def waves_of(plan: Plan, trials: int) -> list[tuple[int, int]]:
     There is one such wave for each rung.
     """
     shares = plans_of_shares(plan)
-    counts = [min(share.batch, ceil(trials / len(shares))) for share in shares]
-    waves = []
-    for horizon in plan.rungs.horizons:
-        waves.append((sum(counts), horizon))
-        counts = [plan.rungs.promoted(count) for count in counts]
-    return waves
+    each = [plan.rungs.waves(min(share.batch, ceil(trials / len(shares)))) for share in shares]
+    rungs = zip(*each, strict=True)
+    return [(sum(runs for runs, _ in rung), rung[0][1]) for rung in rungs]
 
 
 def steps_of_search(plan: Plan, trials: int) -> int:

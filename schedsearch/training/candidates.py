@@ -11,9 +11,9 @@ import torch
 
 from schedsearch.tasks.task import Task
 from schedsearch.training.compiled import compiled_lanes
-from schedsearch.training.layout import Layout
+from schedsearch.training.layout import Layout, Waves
 from schedsearch.training.optimizers import OptimizerSpec
-from schedsearch.training.stack import Lane, Stack
+from schedsearch.training.stack import Lane, Stack, own_rows, plain_lanes
 from schedsearch.training.template import Template
 
 _ROUNDS = 2  # each candidate is measured so often, in turn; the faster time counts
@@ -67,7 +67,7 @@ class Bench:
         task: Task,
         optimizer: OptimizerSpec,
         seconds: float,
-        waves: Sequence[tuple[int, int]],
+        waves: Waves,
         *,
         own: bool = False,
         lone: bool = True,
@@ -157,7 +157,7 @@ class Bench:
         if candidate not in self._steps:
             if candidate.kind == "fused":
                 task = self._task(candidate.channels_last)
-                lanes = [Lane(Template(task)) for _ in range(candidate.lanes)]
+                lanes = plain_lanes(task, candidate.lanes)
                 self._steps[candidate] = self._fused(lanes, candidate.size)
             else:
                 self._steps[candidate] = self._reference(self._task(candidate.channels_last))
@@ -182,7 +182,7 @@ class Bench:
         stack = Stack(lanes, [0] * runs, self._optimizer, block=size, own=self._own)
         rows = next(task.batch_indices(0, 1))
         if stack.own_batches:
-            rows = torch.stack([rows.roll(i) for i in range(runs)])
+            rows = own_rows(rows, runs)
 
         def train(steps: int) -> None:
             rates = torch.full((steps, runs, 1), 1e-6, device=task.device, dtype=stack.dtype)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from schedsearch.tasks.task import Task
 from schedsearch.training.optimizers import OptimizerSpec
-from schedsearch.training.stack import Block, Lane
+from schedsearch.training.stack import Block, Lane, own_rows
 from schedsearch.training.template import Template
 
 # on the CPU: one C++ function for the whole step, in which Python's lock is free for other threads;
@@ -51,7 +51,7 @@ class CompiledStep:
         cuda = self._block.params.device.type == "cuda"
         on_cpu = {"options": _CPU | (_TRUSTING if trusting else {})}
         how: dict[str, Any] = {"mode": "reduce-overhead"} if cuda else on_cpu
-        self._begun = self._warm = False
+        self._warm = False
         # code of its own: torch compiles one function anew 8 times at most, then runs it as it is
         step = FunctionType(Block.step.__code__.replace(), Block.step.__globals__)
         self._step = torch.compile(MethodType(step, self._block), dynamic=False, **how)
@@ -64,9 +64,8 @@ class CompiledStep:
     def __call__(self, block: Block, inputs: Tensor, targets: Tensor, rates: Tensor) -> Tensor:
         """Step the block, as `Block.step` does; the first step, which makes the state, is that."""
         mine = self._block
-        if not self._begun:
+        if mine.params.grad is None:
             mine.step(inputs, targets, rates)
-            self._begun = True
         if mine.state and not block.state:
             return block.step(inputs, targets, rates)
         mine.params.data = block.params.data
@@ -84,9 +83,7 @@ class CompiledStep:
         rates = torch.full((self.size, 1), 1e-2, device=task.device, dtype=self._block.dtype)
         one, other = self._fresh(products=False), self._fresh(products=False)
         for shared in task.batch_indices(0, 3):
-            indices = shared
-            if self.own:
-                indices = torch.stack([shared.roll(i) for i in range(self.size)])
+            indices = own_rows(shared, self.size) if self.own else shared
             batch = task.train.inputs[indices], task.train.targets[indices]
             self(one, *batch, rates)
             other.step(*batch, rates)

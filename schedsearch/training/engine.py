@@ -15,8 +15,7 @@ from schedsearch.training.layout import Layout
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.rates import moves_more_than_the_rate
 from schedsearch.training.reference import DIVERGE_FACTOR, OnEnd, OnEval, train
-from schedsearch.training.stack import Lane
-from schedsearch.training.template import Template
+from schedsearch.training.stack import Lane, plain_lanes
 
 EngineName: TypeAlias = Literal["auto", "reference", "fused"]
 
@@ -161,10 +160,7 @@ class _Prepared:
 
     @cached_property
     def plain(self) -> list[Lane]:
-        first = Template(self.task)
-        # random layers draw from one stream of numbers, in one order
-        more = 0 if first.draws else self._engine.lanes - 1
-        return [Lane(first), *(Lane(Template(self.task)) for _ in range(more))]
+        return plain_lanes(self.task, self._engine.lanes)
 
     def adopt(self, optimizer: OptimizerSpec, lanes: Sequence[Lane]) -> None:
         self.task = lanes[0].template.task

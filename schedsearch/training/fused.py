@@ -20,7 +20,7 @@ from schedsearch.training.curve import Curve, Evaluation
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.rates import LiveRates
 from schedsearch.training.reference import DIVERGE_FACTOR, OnEnd, OnEval
-from schedsearch.training.stack import Lane, Stack
+from schedsearch.training.stack import Lane, Stack, plain_lanes
 from schedsearch.training.template import Template
 
 STACK = 32
@@ -66,7 +66,7 @@ def train_fused(
     """
     seeds = [seed] * len(schedules) if isinstance(seed, int) else list(seed)
     curves: dict[int, Curve] = {}
-    lanes, own = lanes or [Lane(Template(task))], len(set(seeds)) > 1
+    lanes, own = lanes or plain_lanes(task), len(set(seeds)) > 1
 
     def end(index: int, curve: Curve) -> None:
         curves[index] = curve

@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import TypeAlias
+
+Waves: TypeAlias = Sequence[tuple[int, int]]
+"""How many runs are trained at once, and the steps of each: one after the other."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Layout:
         return (blocks - last_in_part * (1 - rest / self.size) / 2) * self.block_seconds
 
 
-def start_size(waves: Sequence[tuple[int, int]], lanes: int, largest: int) -> int:
+def start_size(waves: Waves, lanes: int, largest: int) -> int:
     """Guess, before any is compiled, the size of blocks that trains waves of runs fastest.
 
     A block's step has a cost of its own, about that of four rows (measured with a small MLP).

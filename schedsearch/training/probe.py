@@ -15,7 +15,7 @@ import torch
 from schedsearch.tasks.task import Task
 from schedsearch.training.candidates import Bench, Candidate, thread_counts
 from schedsearch.training.engine import Engine, EngineName
-from schedsearch.training.layout import start_size
+from schedsearch.training.layout import Waves, start_size
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.template import Template, why_not_fused
 
@@ -47,9 +47,8 @@ def choose_engine(
     asked: EngineName = "auto",
     stack: int | None = None,
     thread_count: int | None = None,
-    batch: int,
+    waves: Waves,
     steps: int,
-    waves: Sequence[tuple[int, int]] = (),
     own: bool = False,
     compiles: bool = True,
 ) -> Engine:
@@ -61,10 +60,9 @@ def choose_engine(
         asked: "reference" or "fused" to leave no choice of the kind.
         stack: how many runs at once, to leave no choice of that.
         thread_count: threads on the CPU, to leave no choice of that.
-        batch: how many runs are ever asked at once: no stack is larger.
+        waves: the runs that are trained at once, and for how many steps: one for each rung. No
+            stack is larger than the largest.
         steps: optimizer steps of all runs that are still to be trained.
-        waves: how many of a batch are trained at once, and for how many steps: one for each rung
-            (default: all of them, as long as one another).
         own: whether each run has a seed, and so weights and batches, of its own.
         compiles: whether a step may be compiled, which takes longer than all else.
 
@@ -73,8 +71,8 @@ def choose_engine(
     """
     started = perf_counter()
     counts = [thread_count] if thread_count else thread_counts(task.device)
+    cores = max(counts) if task.device.type == "cpu" else 1
     plain = Candidate("reference", 1, counts[0])
-    waves = waves or [(batch, 1)]
     bench = Bench(task, optimizer, _SECONDS[0], waves, own=own)
     bench.measure([plain])
     expected = steps * bench.measured[plain]
@@ -91,14 +89,15 @@ def choose_engine(
     most = limit = 1
     if asked != "reference" and refusal is None:
         limit = most_that_fit(bench.template(channels_last=False))
-        most = min(stack or batch, batch, limit)
-        in_lanes = task.device.type == "cpu" and not bench.template(channels_last=False).draws
+        asked_at_once = max(runs for runs, _ in waves)
+        most = min(stack or asked_at_once, asked_at_once, limit)
+        in_lanes = cores > 1 and not bench.template(channels_last=False).draws
         fixed = stack is not None
         for size, lanes, n in _blocks(most, counts, in_lanes=in_lanes, fixed=fixed):
             candidates.append(Candidate("fused", size, n, formats[-1], lanes=lanes))
     bench.measure(candidates)
     if compiles and asked != "reference" and refusal is None:
-        problem = _compile(bench, steps, most, max(counts), waves, formats[-1])
+        problem = _compile(bench, steps, most, cores, waves, formats[-1])
         notes += [problem] if problem else []
     best = bench.fused if asked == "fused" and refusal is None else bench.best
     if refusal is not None:
@@ -156,7 +155,7 @@ def _compile(
     steps: int,
     most: int,
     cores: int,
-    waves: Sequence[tuple[int, int]],
+    waves: Waves,
     channels_last: bool,
 ) -> str | None:
     """Compile blocks while the training left is long enough; say what went wrong.
@@ -165,7 +164,7 @@ def _compile(
     """
     template = bench.template(channels_last=channels_last)
     on_cpu = template.task.device.type == "cpu"
-    worth = _COMPILE_WORTH * (1 + _LANE_SHARE * (cores - 1) * on_cpu)
+    worth = _COMPILE_WORTH * (1 + _LANE_SHARE * (cores - 1))
     if steps * bench.seconds(bench.best) < worth or template.draws:
         return None
     cached = max(1, int(_CACHE_BYTES / cores / template.run_bytes())) if on_cpu else most
@@ -175,8 +174,9 @@ def _compile(
     while waiting:
         size = waiting.pop(0)
         tried.add(size)
-        lanes = _lanes(size, most, cores) if on_cpu else 1
-        candidate = Candidate("fused", size, cores // lanes, channels_last, True, lanes)
+        lanes = _lanes(size, most, cores)
+        each = cores // lanes
+        candidate = Candidate("fused", size, each, channels_last, compiled=True, lanes=lanes)
         started = perf_counter()
         problem = bench.compile(candidate)
         if problem is not None:

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from schedsearch.tasks.task import Split
+from schedsearch.tasks.task import Split, Task
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.template import Gradients, Template
 
@@ -96,6 +96,17 @@ class Lane:
 
     template: Template
     stepper: Stepper = Block.step
+
+
+def plain_lanes(task: Task, count: int = 1) -> list[Lane]:
+    """Make lanes that step blocks as they are.
+
+    One alone, whatever the count, where the model draws random numbers: all runs draw from one
+    stream of them, in one order.
+    """
+    first = Template(task)
+    more = 0 if first.draws else count - 1
+    return [Lane(first), *(Lane(Template(task)) for _ in range(more))]
 
 
 @dataclass(frozen=True)
@@ -254,6 +265,15 @@ class Stack:
             for future in futures:
                 future.result()
         return cast("list[T]", done)
+
+
+def own_rows(rows: Tensor, runs: int) -> Tensor:
+    """Give runs batches of their own for a measurement: those rows `[B]`, each rolled on by one.
+
+    >>> own_rows(torch.tensor([4, 5, 6]), 2).tolist()
+    [[4, 5, 6], [6, 4, 5]]
+    """
+    return torch.stack([rows.roll(i) for i in range(runs)])
 
 
 def _has_rows(value: object) -> bool:

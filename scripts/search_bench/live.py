@@ -163,7 +163,9 @@ def truths(setup: Setup, schedules: Sequence[str]) -> dict[str, float]:
     if new:
         say(f"{setup.name}: {len(new)} picks on {FRESH_SEEDS - CONFIRM_SEEDS} fresh seeds")
         steps = len(new) * setup.total_steps * (FRESH_SEEDS - CONFIRM_SEEDS)
-        engine = choose_engine(setup.load(), setup.optimizer, batch=64, steps=steps, thread_count=1)
+        engine = choose_engine(
+            setup.load(), setup.optimizer, waves=[(64, 1)], steps=steps, thread_count=1
+        )
         with threads(engine.threads):
             known |= dict(zip(new, _mean_losses(setup, new, engine).tolist(), strict=True))
         file.parent.mkdir(parents=True, exist_ok=True)

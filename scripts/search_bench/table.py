@@ -149,7 +149,9 @@ def _train(
     thread_count: int | None,
 ) -> None:
     task, steps = setup.load(), sum(piece.horizon for piece in missing) * len(schedules)
-    engine = choose_engine(task, setup.optimizer, batch=64, steps=steps, thread_count=thread_count)
+    engine = choose_engine(
+        task, setup.optimizer, waves=[(64, 1)], steps=steps, thread_count=thread_count
+    )
     say(f"{setup.name}: {len(schedules)} schedules, {steps:,} steps; engine: {engine.summary}")
     started, done = time.monotonic(), 0
     with threads(engine.threads):

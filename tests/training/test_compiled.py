@@ -99,7 +99,7 @@ def test_the_step_that_the_probe_compiled_is_the_one_that_trains(
 ) -> None:
     """With its neighbours in size measured, as far as the training left pays for that."""
     monkeypatch.setattr("schedsearch.training.probe._MOST_COMPILED", 2)
-    settings: dict[str, Any] = {"asked": "fused", "thread_count": 1, "batch": 4}
+    settings: dict[str, Any] = {"asked": "fused", "thread_count": 1, "waves": [(4, 1)]}
     before = graphs()
     long = choose_engine(digits, SGD, steps=10**8, **settings)
     assert (long.kind, long.compiled, long.stack) == ("fused", True, 4)
@@ -216,7 +216,7 @@ def test_a_model_that_draws_without_a_layer_for_it_keeps_to_one_lane(digits: Tas
     ]
     assert losses[0] == losses[1] == losses[2]
     for asked in ("auto", "fused"):
-        engine = choose_engine(task, SGD, asked=asked, batch=8, steps=10**5)
+        engine = choose_engine(task, SGD, asked=asked, waves=[(8, 1)], steps=10**5)
         assert engine.lanes == 1
 
 

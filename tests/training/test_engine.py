@@ -26,7 +26,7 @@ def digits() -> Task:
 
 def choose(task: Task, **changes: Any) -> Engine:
     """Choose for SGD on one thread, where 10,000 steps are left to be trained."""
-    settings: dict[str, Any] = {"thread_count": 1, "batch": 16, "steps": 10**4}
+    settings: dict[str, Any] = {"thread_count": 1, "waves": [(16, 1)], "steps": 10**4}
     return choose_engine(task, OPTIMIZERS[0], **(settings | changes))
 
 
@@ -78,7 +78,9 @@ def test_what_cannot_be_fused_runs_on_the_reference_engine_and_says_why(
     assert refusal is not None
     assert word in refusal
     for asked in ("auto", "fused"):
-        engine = choose_engine(task, optimizer, asked=asked, thread_count=1, batch=8, steps=10**6)
+        engine = choose_engine(
+            task, optimizer, asked=asked, thread_count=1, waves=[(8, 1)], steps=10**6
+        )
         assert engine.kind == "reference"
         assert refusal in engine.reason
     settings = common(20, optimizer=optimizer, eval_steps=(20,))
@@ -109,11 +111,11 @@ def test_the_choice_is_by_measurement_and_can_be_overridden(digits: Task) -> Non
     assert free.kind in ("reference", "fused")
     assert "ms a step and run" in free.reason
     forced = choose_engine(
-        digits, OPTIMIZERS[0], asked="fused", stack=5, thread_count=1, batch=16, steps=10**4
+        digits, OPTIMIZERS[0], asked="fused", stack=5, thread_count=1, waves=[(16, 1)], steps=10**4
     )
     assert (forced.kind, forced.stack, forced.threads) == ("fused", 5, 1)
     plain = choose_engine(
-        digits, OPTIMIZERS[0], asked="reference", thread_count=1, batch=16, steps=10**4
+        digits, OPTIMIZERS[0], asked="reference", thread_count=1, waves=[(16, 1)], steps=10**4
     )
     assert plain.kind == "reference"
 
@@ -124,7 +126,7 @@ def test_a_stack_that_memory_cannot_hold_is_reduced_and_says_so(
     assert probe_module.most_that_fit(Template(digits)) > 100
     monkeypatch.setattr(probe_module, "most_that_fit", lambda template: 3)
     engine = choose_engine(
-        digits, OPTIMIZERS[0], asked="fused", stack=64, thread_count=1, batch=64, steps=10**4
+        digits, OPTIMIZERS[0], asked="fused", stack=64, thread_count=1, waves=[(64, 1)], steps=10**4
     )
     assert engine.stack == 3
     assert "memory holds 3 at once, not 64" in engine.reason
@@ -136,7 +138,7 @@ def test_a_stack_takes_no_more_than_half_of_the_free_memory(
 ) -> None:
     free = int(2.5 * most * Template(digits).run_bytes())
     monkeypatch.setattr(psutil, "virtual_memory", lambda: types.SimpleNamespace(available=free))
-    engine = choose(digits, asked="fused", stack=64, batch=64)
+    engine = choose(digits, asked="fused", stack=64, waves=[(64, 1)])
     assert most <= engine.stack <= 1.25 * most
     assert engine.stack * Template(digits).run_bytes() <= free / 2
     assert f"memory holds {engine.stack} at once, not 64" in engine.reason
@@ -158,6 +160,6 @@ def test_an_engine_trains_with_its_threads_and_leaves_them_as_they_were(digits: 
 
 
 def test_a_stack_is_no_larger_than_what_the_study_asks_at_once(digits: Task) -> None:
-    engine = choose(digits, asked="fused", stack=10**6, batch=4)
+    engine = choose(digits, asked="fused", stack=10**6, waves=[(4, 1)])
     assert engine.stack == 4
     assert "this study asks 4 at once, not 1000000" in engine.reason
