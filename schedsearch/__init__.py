@@ -1,70 +1,17 @@
-"""schedsearch: which learning-rate schedule should I use, and how sure am I."""
+"""schedsearch: which learning-rate schedule should I use, and how sure am I.
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+>>> import schedsearch
+>>> schedule = schedsearch.Schedule("StepLR", peak_lr=0.1, params={"step_frac": 0.5, "gamma": 0.1})
+>>> [round(rate, 3) for rate in schedule.trace(total_steps=4)]
+[0.1, 0.1, 0.01, 0.01]
 
-if TYPE_CHECKING:
-    from schedsearch.analysis import Run, open_run
-    from schedsearch.config import StudyConfig, load_config
-    from schedsearch.errors import SchedsearchError
-    from schedsearch.launch import run_study
-    from schedsearch.outputs.export import load_schedule
-    from schedsearch.outputs.plots import plot
-    from schedsearch.schedules import FAMILIES, Family, Schedule, Warmup
-    from schedsearch.tasks import TASKS, Task, TaskSource, load_task
-    from schedsearch.training import Curve, OptimizerSpec, train
+`schedule.build(optimizer, total_steps)` makes the real torch scheduler,
+`load_schedule("best.json")` reads what a study found, `run_study("study.toml")` finds it.
+"""
 
-# where each public name lives; it is imported when it is first used, so `--help` needs no torch
-_HOMES = {
-    "FAMILIES": "schedsearch.schedules",
-    "TASKS": "schedsearch.tasks",
-    "Curve": "schedsearch.training",
-    "Family": "schedsearch.schedules",
-    "OptimizerSpec": "schedsearch.training",
-    "Run": "schedsearch.analysis",
-    "SchedsearchError": "schedsearch.errors",
-    "Schedule": "schedsearch.schedules",
-    "StudyConfig": "schedsearch.config",
-    "Task": "schedsearch.tasks",
-    "TaskSource": "schedsearch.tasks",
-    "Warmup": "schedsearch.schedules",
-    "load_config": "schedsearch.config",
-    "load_schedule": "schedsearch.outputs.export",
-    "load_task": "schedsearch.tasks",
-    "open_run": "schedsearch.analysis",
-    "plot": "schedsearch.outputs.plots",
-    "run_study": "schedsearch.launch",
-    "train": "schedsearch.training",
-}
+import lazy_loader
 
-__all__ = [
-    "FAMILIES",
-    "TASKS",
-    "Curve",
-    "Family",
-    "OptimizerSpec",
-    "Run",
-    "SchedsearchError",
-    "Schedule",
-    "StudyConfig",
-    "Task",
-    "TaskSource",
-    "Warmup",
-    "load_config",
-    "load_schedule",
-    "load_task",
-    "open_run",
-    "plot",
-    "run_study",
-    "train",
-]
+# The names are listed in __init__.pyi, each with its module, which is imported on first use.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'schedsearch' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__version__ = "0.1.0"

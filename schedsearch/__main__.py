@@ -1,6 +1,6 @@
 """`python -m schedsearch` is the command `schedsearch`."""
 
-from schedsearch.cli import main
+from schedsearch.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -33,7 +33,7 @@ class RunError(SchedsearchError):
 
 
 def unknown(kind: str, name: object, allowed: Iterable[str], prefix: str = "") -> str:
-    """Word the message for an unknown name: the nearest match first, then all that is allowed.
+    """Return the message for an unknown name: the nearest match first, then all that is allowed.
 
     A prefix stands before each name, and counts for nothing in the search for the nearest.
 
@@ -47,3 +47,19 @@ def unknown(kind: str, name: object, allowed: Iterable[str], prefix: str = "") -
     listed = ", ".join(prefix + n for n in names)
     shown = repr(prefix + name) if isinstance(name, str) else repr(name)
     return f"unknown {kind} {shown}:{hint} (allowed: {listed})"
+
+
+def other_version(what: str, found: object, reads: int) -> str:
+    """Return the message for a file of another version, with what to do.
+
+    >>> other_version("this schedule", 3, 2)
+    'this schedule is of version 3, and this schedsearch reads version 2: install a newer one \
+(pip install -U schedsearch)'
+    """
+    older = isinstance(found, int) and found < reads
+    mend = (
+        "run the study again, or install the schedsearch that wrote it"
+        if older
+        else "install a newer one (pip install -U schedsearch)"
+    )
+    return f"{what} is of version {found!r}, and this schedsearch reads version {reads}: {mend}"

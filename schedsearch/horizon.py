@@ -4,7 +4,7 @@ from schedsearch.errors import ScheduleError
 
 
 def whole_steps(frac: float, total_steps: int) -> int:
-    """Give the nearest whole number of steps to a fraction of the horizon, at least one.
+    """Return the nearest whole number of steps to a fraction of the horizon, at least one.
 
     >>> whole_steps(0.25, 600), whole_steps(0.001, 600)
     (150, 1)
@@ -13,7 +13,7 @@ def whole_steps(frac: float, total_steps: int) -> int:
 
 
 def warmup_steps(frac: float, total_steps: int) -> int:
-    """Give the length of a warm-up in steps; it and the body behind it each need one step.
+    """Return the length of a warm-up in steps; the warm-up and the body each need one step.
 
     Raises:
         ScheduleError: the horizon is too short for a warm-up of this fraction.
@@ -31,7 +31,7 @@ def warmup_steps(frac: float, total_steps: int) -> int:
 
 
 def evaluation_steps(total_steps: int, evals: int) -> tuple[int, ...]:
-    """Give the steps after which a run is evaluated: evenly spread, the last after the last step.
+    """Return the steps after which a training is evaluated: evenly spread, the last at the end.
 
     Raises:
         ScheduleError: fewer steps than evaluations, or none.

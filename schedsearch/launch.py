@@ -1,7 +1,8 @@
-"""Launch a study from start to end: search, confirm, read the test split once, write best.json."""
+"""Launch a study from start to end: search, confirm, read the test split once, write best.json.
 
-import signal
-import threading
+study file -> draft -> run (storage) -> pilot or checks -> plan -> search -> finish
+"""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,33 +10,38 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from optuna.storages import RDBStorage
 from optuna.study import Study, load_study
 
-from schedsearch.analysis import Run
-from schedsearch.conclude import Conclusion
+from schedsearch.compat import is_gone, storage_of, study_id_of
 from schedsearch.config import Confirmation, StudyConfig, load_config, parse_config
-from schedsearch.errors import RunError
-from schedsearch.search.clock import Clock
-from schedsearch.search.confirm import confirming_runs, tested_runs
-from schedsearch.search.events import Chosen, Event, Note, OnEvent
-from schedsearch.search.opening import open_study
-from schedsearch.search.plan import Plan, make_plan
-from schedsearch.search.shares import steps_of_search, waves_of
-from schedsearch.search.study import search
-from schedsearch.settle import rows, settle_base_lr, settle_rungs
-from schedsearch.storage.checks import checks_name
-from schedsearch.storage.connect import absolute, open_storage
-from schedsearch.storage.place import (
+from schedsearch.confirmation.confirm import confirming_trainings
+from schedsearch.errors import RunError, StorageError
+from schedsearch.fidelity.checks import train_checks
+from schedsearch.fidelity.pilot import choose_by_pilot, chosen_kind, store_agreements
+from schedsearch.finish import Winner, finish, scored_trainings, write_report
+from schedsearch.interrupts import terminated_as_interrupted
+from schedsearch.search.context import Context, open_context
+from schedsearch.search.create import open_study, stored_peak_lr
+from schedsearch.search.draft import Draft, draft_of
+from schedsearch.search.events import Event, Note, OnEvent
+from schedsearch.search.peak_lr import PeakRange, find_peak_range, range_as_before
+from schedsearch.search.plan import Plan
+from schedsearch.search.results import Terms
+from schedsearch.search.search import run_search
+from schedsearch.search.timing import Clock
+from schedsearch.search.trainers import Trainers
+from schedsearch.store.connect import absolute, open_storage
+from schedsearch.store.place import (
     BEST,
     LOCK,
     REPORT,
     as_named_inside,
     make_folder,
     place_run,
-    study_ids,
 )
-from schedsearch.storage.records import FINISHED, PREFIX
-from schedsearch.training import REFERENCE, Engine, Waves, choose_engine
+from schedsearch.store.records import FINISHED, PREFIX
+from schedsearch.store.run import Run, open_run
 
 
 def _silent(event: Event) -> None:
@@ -44,14 +50,20 @@ def _silent(event: Event) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a launch gives: the run, where its time went, the winner's test score, and its files.
+    """What a launch gives.
 
-    While other processes still train, test is empty: the last of them concludes the run.
+    Args:
+        run: the run.
+        clock: where the time of the search went.
+        winner: the best schedule; None while other processes still train: the last of them
+            concludes the run.
+        best_path: where best.json is.
+        report_path: where report.html is; None where none was written.
     """
 
     run: Run
     clock: Clock
-    test: dict[str, Any]
+    winner: Winner | None
     best_path: Path
     report_path: Path | None = None
 
@@ -69,7 +81,7 @@ def run_study(
 
     Args:
         study_file: a study file, or its content.
-        runs_dir: where the run's folder is made.
+        runs_dir: where the folder of the run is made.
         storage: a database URL (default: a SQLite file in the run's folder).
         device: "auto", "cpu", "cuda", "cuda:1" ...
         report: whether report.html is written at the end.
@@ -79,41 +91,27 @@ def run_study(
         SchedsearchError: whatever a person can mend, in one line.
     """
     config = study_file if isinstance(study_file, StudyConfig) else load_config(Path(study_file))
-    plan = make_plan(config, device)
+    draft = draft_of(config, device)
     folder = Path(runs_dir) / config.name
     if storage is not None:
         storage = absolute(storage)
         open_storage(storage)  # of one that doesn't answer no folder is made
-    for text in plan.notes:
+    for text in draft.notes:
         on_event(Note(text))
     place = place_run(config.name, Path(runs_dir), storage)
     lock = FileLock(folder / LOCK)
     with lock:  # two processes at once can't create the same tables
         database = open_storage(place.url)
         place = as_named_inside(place, database)
-        plan = settle_base_lr(database, place.name, plan, on_event)
-        study = open_study(database, place, plan)
-        plan = settle_base_lr(database, place.name, plan)  # another machine may have been first
-    run = Run(place, database, study._storage)
-    engine = _engine(plan, run, study, on_event)
-    last = (confirming_runs(plan) + tested_runs(plan)) * plan.total_steps
-    with _terminated_as_interrupted():
-        after = last + steps_of_search(plan, _left(plan, run))
-        plan = settle_rungs(run, study, plan, engine, lock, on_event, after)
-        clock = search(study, plan, engine, lock, on_event, last)
-        _store_agreements(run)
-        test = Conclusion(
-            run,
-            study,
-            plan,
-            lambda runs, own: _engine_of_confirmation(engine, plan, runs, own, on_event),
-            lock,
-            folder / BEST,
-            on_event,
-            engine.threads_of_one,
-        ).draw()
-    page = _report(run, folder / REPORT, on_event) if report and test else None
-    return Outcome(run, clock, test, folder / BEST, page)
+        peak = _peak_lr(draft, database, place.name, on_event)
+        study = open_study(database, place, draft, peak)
+        peak = stored_peak_lr(database, place.name) or peak  # another machine may have been first
+    run = Run(place, database, storage_of(study))
+    with _working(run, study, lock, on_event) as context:
+        plan, trainers = _search(context, draft, peak)
+        winner = finish(context, plan, trainers, folder / BEST)
+    page = write_report(run, folder / REPORT, on_event) if report and winner else None
+    return Outcome(run, context.clock, winner, folder / BEST, page)
 
 
 def confirm_run(
@@ -131,10 +129,10 @@ def confirm_run(
         run: the run.
         runs_dir: where best.json goes, of a run that was found by its URL.
         seeds: fresh seeds in all (default: as the study says, or 8); never fewer than there are.
-        finalists: the best so many of the search; never fewer than there are. Not in rank mode,
-            where it is the best of each family.
+        finalists: how many of the best of the search; never fewer than there are. Not in rank
+            mode, where it is the best of each family.
         device: "auto", "cpu", "cuda", "cuda:1" ...
-        on_event: told of each run.
+        on_event: told of each training.
 
     Raises:
         SchedsearchError: whatever a person can mend, in one line.
@@ -149,113 +147,109 @@ def confirm_run(
     wish["seeds"] = seeds or wish["seeds"] or Confirmation().seeds
     wish["finalists"] = finalists or wish["finalists"]
     content = stored.model_dump() | {"confirmation": wish}
-    plan = make_plan(parse_config(content, f"the study of {run.name!r}"), device)
+    draft = draft_of(parse_config(content, f"the study of {run.name!r}"), device)
     folder = run.place.folder or Path(runs_dir) / run.name
     make_folder(folder)
-    lock = FileLock(folder / LOCK)
-    plan = settle_base_lr(run.storage, run.name, plan)
+    plan = _preview_of(draft, run).plan
     study = load_study(study_name=run.name, storage=run.storage)
     if not len(run.trials()):
         raise RunError(f"the run {run.name!r} has no finished trial to confirm")
-    with _terminated_as_interrupted():
-        test = Conclusion(
-            run,
-            study,
-            plan,
-            lambda runs, own: _engine_of_confirmation(REFERENCE, plan, runs, own, on_event),
-            lock,
-            folder / BEST,
-            on_event,
-        ).draw()
-    page = _report(run, folder / REPORT, on_event) if test else None
-    return Outcome(run, Clock(), test, folder / BEST, page)
+    lock = FileLock(folder / LOCK)
+    with _working(run, study, lock, on_event) as context:
+        trainers = Trainers(plan.recipe, plan.engine, on_event)
+        winner = finish(context, plan, trainers, folder / BEST)
+    page = write_report(run, folder / REPORT, on_event) if winner else None
+    return Outcome(run, Clock(), winner, folder / BEST, page)
 
 
-def _report(run: Run, path: Path, on_event: OnEvent) -> Path | None:
-    """Write the report, and say where; what hinders it is told, and never costs the run."""
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """What a study would do, as far as it is known without storing anything.
+
+    Args:
+        plan: the plan; where a pilot is to choose the kind of the rungs, with squeezed ones.
+        peak: the peak rates that are searched.
+        peak_lr_is_open: whether the study file leaves them to a range test.
+        kind_is_open: whether a pilot is still to choose the kind of the rungs.
+        notes: what a person should know of it, in a line each.
+    """
+
+    plan: Plan
+    peak: PeakRange
+    peak_lr_is_open: bool
+    kind_is_open: bool
+    notes: tuple[str, ...]
+
+
+def preview(config: StudyConfig, runs_dir: Path, storage: str | None, device: str) -> Preview:
+    """Return what a study would do, without storing anything.
+
+    Raises:
+        SchedsearchError: whatever would stop the study, in one line.
+    """
+    draft = draft_of(config, device)
     try:
-        from schedsearch.outputs.report import export_report
-
-        export_report([run], path)
-        return path
-    except Exception as error:
-        text = " ".join(str(error).split())[:200] or type(error).__name__
-        on_event(Note(f"no report: {text}"))
-        return None
+        where = (str(storage), config.name) if storage else (runs_dir / config.name, None)
+        return _preview_of(draft, open_run(*where))
+    except (RunError, StorageError):  # it doesn't exist yet
+        return _preview_of(draft, None)
 
 
-def _engine_of_confirmation(
-    engine: Engine, plan: Plan, runs: int, own: bool, on_event: OnEvent
-) -> Engine:
-    """Take the engine of the search; measure one for other batches, or where it trained nothing."""
-    if engine is not REFERENCE and not own:
-        return engine
-    chosen = choose(plan, [(runs, plan.total_steps)], runs * plan.total_steps, own=own)
-    on_event(Chosen(f"engine of the confirmation: {chosen.summary}; {chosen.reason}"))
-    return chosen
+def _preview_of(draft: Draft, run: Run | None) -> Preview:
+    """Return what a draft would do; in a run that exists, what was decided is decided."""
+    storage, name = (None, "") if run is None else (run.storage, run.name)
+    peak = _peak_lr(draft, storage, name, _silent)
+    kind = chosen_kind(run) if run is not None and draft.kind_is_open else None
+    assumed = draft.kind_is_open and kind is None
+    plan = draft.assumed_plan(peak) if assumed else draft.plan(peak, kind)
+    return Preview(plan, peak, draft.peak_lr_is_open, assumed, draft.notes)
 
 
-def _engine(plan: Plan, run: Run, study: Study, on_event: OnEvent) -> Engine:
-    """Choose the engine by measuring, tell and store it; a run that has its total needs none."""
-    left = _left(plan, run)
-    if not left:
-        return REFERENCE
-    steps = steps_of_search(plan, left)
-    engine = choose(plan, waves_of(plan, left), steps)
-    on_event(Chosen(f"engine: {engine.summary}; {engine.reason}"))
-    study._storage.set_study_system_attr(study._study_id, f"{PREFIX}engine", engine.describe())
-    return engine
+def _peak_lr(draft: Draft, storage: RDBStorage | None, name: str, on_event: OnEvent) -> PeakRange:
+    """Return the peak rates that are searched: given, as the run was made, or by a range test."""
+    if not draft.peak_lr_is_open:
+        return draft.given_peak_lr
+    stored = None if storage is None else stored_peak_lr(storage, name)
+    if stored is not None:
+        return range_as_before(stored.low, stored.high, on_event)
+    count = draft.config.training.threads or None
+    return find_peak_range(draft.recipe, draft.config.seed, thread_count=count, on_event=on_event)
 
 
-def _left(plan: Plan, run: Run) -> int:
-    """Count the trials that are missing for the total."""
+def _search(context: Context, draft: Draft, peak: PeakRange) -> tuple[Plan, Trainers]:
+    """Search until the run has its total of trials, and check the rungs."""
+    run, on_event = context.run, context.on_event
+    assumed = draft.assumed_plan(peak)
+    trainers = Trainers(assumed.recipe, assumed.engine, on_event)
     finished = sum(t.state in FINISHED for t in run.search_trials())
-    return max(0, plan.config.trials - finished)
-
-
-def choose(
-    plan: Plan,
-    waves: Waves,
-    steps: int,
-    *,
-    own: bool = False,
-    compiles: bool = True,
-) -> Engine:
-    """Choose a plan's engine by measuring; see `choose_engine`."""
-    training = plan.config.training
-    return choose_engine(
-        plan.task,
-        plan.optimizer,
-        asked=training.engine,
-        stack=training.stack or None,
-        thread_count=training.threads or None,
-        waves=waves,
-        steps=steps,
-        own=own,
-        compiles=compiles,
-    )
-
-
-def _store_agreements(run: Run) -> None:
-    """Store, with the schedules that check the rungs, what they say of them."""
-    study_id = study_ids(run.storage, run.name).get(checks_name(run.name))
-    if study_id is not None:
-        found = rows(run.agreements())
-        run.storage.set_study_system_attr(study_id, f"{PREFIX}agreements", found)
+    left = max(0, assumed.trials - finished)
+    last = (confirming_trainings(assumed) + scored_trainings(assumed)) * assumed.total_steps
+    if left:
+        trainer = trainers.for_search(assumed.waves(left), assumed.search_steps(left))
+        storage, study_id = storage_of(context.study), study_id_of(context.study)
+        storage.set_study_system_attr(study_id, f"{PREFIX}engine", trainer.way.describe())
+    else:
+        trainer = trainers.alone()
+    terms, after = Terms.of(assumed), last + assumed.search_steps(left)
+    checks = assumed.checks
+    if draft.kind_is_open and checks is not None:
+        kind = choose_by_pilot(context, terms, checks, trainer, after)
+        plan = draft.plan(peak, kind)
+    else:
+        train_checks(context, terms, checks, trainer, after)
+        plan = assumed
+    run_search(context, plan, trainer, last)
+    store_agreements(run)
+    return plan, trainers
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM (a cluster's time limit) end a search as Ctrl-C does: trials are given back."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(signum: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+def _working(run: Run, study: Study, lock: FileLock, on_event: OnEvent) -> Iterator[Context]:
+    """Open the context of a call; that the run was deleted meanwhile is said in one line."""
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        with terminated_as_interrupted(), open_context(run, study, lock, on_event) as context:
+            yield context
+    except KeyError as error:
+        if not is_gone(error):
+            raise
+        raise RunError(f"the run {run.name!r} was deleted meanwhile") from error

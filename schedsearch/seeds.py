@@ -4,7 +4,7 @@ import hashlib
 
 
 def derive_seed(study_seed: int, *purpose: str | int) -> int:
-    """Give a seed in [0, 2**31) that only the study's seed and the purpose decide.
+    """Return a seed in [0, 2**31) that only the study's seed and the purpose decide.
 
     >>> derive_seed(0, "weights") == derive_seed(0, "weights")
     True

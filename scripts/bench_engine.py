@@ -1,12 +1,13 @@
-"""Milliseconds of a step and run: a plain torch loop, the reference engine, the fused engine.
+"""Milliseconds of a step and job: a plain torch loop, the reference engine, the fused engine.
 
 The plain loop is written out here and shares only the data with the package. All are timed in
 turn, in one process; the best of the rounds counts. "reference" and "auto" are what the probe
-chooses for a study of 1,000 trials of 600 steps; the plain loop runs with one thread and with all
-cores, and its better time is the measure of the others. Memory is what a process of its own takes
-on for 64 runs in the blocks and lanes that "auto" chose, not compiled, beside 64 copies of weights,
-gradients and the optimizer's state, and the activations of one batch in each lane: once with glibc
-told to give back at once what is freed, and once as it is, where it keeps some and is faster.
+chooses for a study of 1,000 trials of 600 steps. The plain loop is timed with one thread and with
+all cores; the others are compared with its better time. Memory is how much a process of its own
+grows with 64 jobs in the blocks and lanes that "auto" chose, not compiled; beside it stands what
+64 copies of weights, gradients and the optimizer's state, and the activations of one batch in each
+lane, need. It is measured twice: with glibc told to return freed memory at once, and with glibc's
+defaults, which keep some memory and are faster.
 """
 
 import argparse
@@ -25,11 +26,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command `schedsear
 import psutil
 import torch
 
-from schedsearch.horizon import evaluation_steps
-from schedsearch.schedules import Schedule
-from schedsearch.tasks import Task, load_task
-from schedsearch.training import Engine, OptimizerSpec, choose_engine, threads
-from schedsearch.training.template import Template
+from schedsearch.schedules.schedule import Schedule
+from schedsearch.tasks.registry import load_task
+from schedsearch.tasks.task import Task
+from schedsearch.training.choice.probe import choose_trainer
+from schedsearch.training.choice.trainer import Trainer
+from schedsearch.training.choice.way import EngineWish, Way
+from schedsearch.training.device import threads
+from schedsearch.training.fused.flat_model import Template
+from schedsearch.training.optimizers import OptimizerSpec
+from schedsearch.training.recipe import Recipe
 
 # steps of one measurement
 TASKS = {"digits/mlp": 100, "digits/cnn": 30, "fashion_mnist/mlp": 30, "fashion_mnist/cnn": 8}
@@ -38,7 +44,7 @@ SGD = OptimizerSpec("SGD", {"momentum": 0.9})
 
 
 def plain(task: Task, steps: int) -> Callable[[], None]:
-    """Make the loop that anyone would write: CosineAnnealingLR, batches cut from a permutation."""
+    """Return the loop that anyone would write, with CosineAnnealingLR."""
     inputs, targets, size = task.train.inputs, task.train.targets, task.batch_size
 
     def loop() -> None:
@@ -64,27 +70,22 @@ def plain(task: Task, steps: int) -> Callable[[], None]:
     return loop
 
 
-def train_with(engine: Engine, task: Task, steps: int) -> float:
-    """Train with an engine, as many runs as it stacks, and give the seconds of a run's training."""
-    runs = min(engine.stack, max(2, engine.lanes) * (engine.block or engine.stack))
-    schedules = [Schedule("CosineAnnealingLR", 0.01)] * runs
-    curves = engine.train(
-        task,
-        schedules,
-        total_steps=steps,
-        seed=0,
-        eval_steps=evaluation_steps(steps, 1),
-        optimizer=SGD,
-    )
-    return sum(c.final.seconds for c in curves) / runs
+def train_with(trainer: Trainer, steps: int) -> float:
+    """Train as many jobs as the trainer stacks, and return the seconds of a job's training."""
+    way = trainer.way
+    count = min(way.stack, max(2, way.lanes) * way.size)
+    schedule = Schedule("CosineAnnealingLR", 0.01)
+    curves = trainer.train([trainer.recipe.job(schedule, 0, steps) for _ in range(count)])
+    return sum(c.final.seconds for c in curves) / count
 
 
 def measure(name: str, device: str) -> dict[str, Any]:
-    """Time all in turn, and give milliseconds of a step and run."""
+    """Time all in turn, and return milliseconds of a step and job."""
     source, _, model = name.partition("/")
     task, steps = load_task(source, model=model, device=torch.device(device)), TASKS[name]
+    recipe = Recipe(task, SGD, evals=1)
     chosen = {
-        asked: choose_engine(task, SGD, asked=asked, waves=[(64, 1)], steps=600_000)
+        asked: choose_trainer(recipe, EngineWish(asked), waves=[(64, 1)], steps=600_000)
         for asked in ("reference", "auto")
     }
     loop, cores = plain(task, steps), psutil.cpu_count(logical=False) or 1
@@ -96,9 +97,9 @@ def measure(name: str, device: str) -> dict[str, Any]:
                 started = time.perf_counter()
                 loop()
                 times[f"plain, {count} threads"] = time.perf_counter() - started
-        for asked, engine in chosen.items():
-            with threads(engine.threads):
-                times[asked] = train_with(engine, task, steps)
+        for asked, trainer in chosen.items():
+            with threads(trainer.way.threads):
+                times[asked] = train_with(trainer, steps)
         best = {k: min(v, best.get(k, v)) for k, v in times.items()}
     milliseconds = {k: 1e3 * v / steps for k, v in best.items()}
     least = min(v for k, v in milliseconds.items() if k.startswith("plain"))
@@ -108,15 +109,15 @@ def measure(name: str, device: str) -> dict[str, Any]:
         **milliseconds,
         "ratio_reference": least / milliseconds["reference"],
         "ratio_auto": least / milliseconds["auto"],
-        "chosen": {asked: engine.describe() for asked, engine in chosen.items()},
-        "memory": memory_of(name, chosen["auto"]),
+        "chosen": {asked: trainer.way.describe() for asked, trainer in chosen.items()},
+        "memory": memory_of(name, chosen["auto"].way),
     }
 
 
-def memory_of(name: str, engine: Engine) -> dict[str, float]:
-    """Measure in processes of their own, for 64 runs at once, not compiled."""
+def memory_of(name: str, way: Way) -> dict[str, float]:
+    """Measure in processes of their own, for 64 jobs at once, not compiled."""
     command = [sys.executable, __file__, "--memory", name]
-    command += [str(engine.block or 1), str(engine.lanes)]
+    command += [str(way.block or 1), str(way.lanes)]
     found: dict[str, float] = {}
     for part, settings in (("kept", {}), ("took", {"MALLOC_TRIM_THRESHOLD_": "131072"})):
         environment = os.environ | settings
@@ -127,13 +128,14 @@ def memory_of(name: str, engine: Engine) -> dict[str, float]:
 
 
 def print_memory(name: str, block: int, lanes: int) -> None:
-    """Train 64 runs, and print how far the process grew, and what the runs themselves need."""
+    """Train 64 jobs, and print how far the process grew, and what the jobs themselves need."""
     source, _, model = name.partition("/")
-    task, runs = load_task(source, model=model), 64
+    task, count = load_task(source, model=model), 64
+    recipe = Recipe(task, SGD, evals=1)
     weights = sum(p.numel() * p.element_size() for p in task.model(0).parameters())
     template = Template(task)
-    activations = (template.run_bytes() - 6 * weights) / 2
-    train_with(Engine("fused", stack=2, block=1, lanes=lanes), task, 2)  # torch's own
+    activations = (template.job_bytes() - 6 * weights) / 2
+    train_with(Trainer(Way("fused", stack=2, block=1, lanes=lanes), recipe), 2)  # torch's own
     process, peak, done = psutil.Process(), 0, threading.Event()
     before = process.memory_info().rss
 
@@ -144,17 +146,11 @@ def print_memory(name: str, block: int, lanes: int) -> None:
 
     thread = threading.Thread(target=watch)
     thread.start()
-    Engine("fused", stack=runs, block=block, lanes=lanes).train(
-        task,
-        [Schedule("Constant", 0.01)] * runs,
-        total_steps=6,
-        seed=0,
-        eval_steps=(6,),
-        optimizer=SGD,
-    )
+    jobs = [recipe.job(Schedule("Constant", 0.01), 0, 6) for _ in range(count)]
+    Trainer(Way("fused", stack=count, block=block, lanes=lanes), recipe).train(jobs)
     done.set()
     thread.join()
-    needs = runs * 3 * weights + block * lanes * activations
+    needs = count * 3 * weights + block * lanes * activations
     print(json.dumps([(peak - before) / 1e6, needs / 1e6]))
 
 
@@ -178,7 +174,7 @@ def main() -> None:
         rows.append(measure(name, args.device))
         if not args.json and len(rows) == 1:
             print(f"{os.cpu_count()} cores ({platform.machine()}), torch {torch.__version__}:")
-            print("milliseconds of a step and run, and how many times the plain loop's speed\n")
+            print("milliseconds of a step and job, and how many times the plain loop's speed\n")
             print("| task | plain loop | reference engine | `auto` | what `auto` chose | memory |")
             print("|---|---|---|---|---|---|")
         if not args.json:

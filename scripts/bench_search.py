@@ -1,8 +1,8 @@
 """How much compute a search needs for what it finds, and how sure what it says is.
 
     table    train the truth tables: random schedules at every horizon, and on fresh seeds
-    replay   thousands of searches replayed over them: full runs, cut runs, squeezed runs
-    live     real searches at equal steps: random, TPE, pruners over cut runs, schedsearch
+    replay   thousands of searches replayed over them: trainings in full, cut, and squeezed
+    live     real searches at equal steps: random, TPE, pruners over cut trainings, schedsearch
     rank     how well one joint search and rank mode order the families
     claims   how often a confirmation names a winner that is none
 
@@ -31,12 +31,15 @@ DEFAULT_RUNGS = {
 
 
 def show_table(table: Table) -> dict[str, Any]:
-    """Print how well cheap runs rank the pool."""
+    """Print how well cheap trainings rank the pool."""
     rows = tables.fidelity_rows(table)
     setup = table.setup
-    print(f"\n{setup.name}: rank correlation of a cheap run with the truth ({len(table.schedules)}")
+    print(
+        f"\n{setup.name}: rank correlation of a cheap training with the truth "
+        f"({len(table.schedules)}"
+    )
     print(f"schedules, {setup.total_steps} steps; seed noise {table.noise:.4f})\n")
-    print(tables.markdown(("cheap run", "all", "better half"), rows))
+    print(tables.markdown(("cheap training", "all", "better half"), rows))
     return {"fidelity": rows, "noise": table.noise}
 
 

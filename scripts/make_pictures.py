@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from schedsearch import open_run
-from schedsearch.outputs.report import export_report
+from schedsearch.report.page import export_report
 
 # name -> what of the page is shown
 PICTURES = {

@@ -12,7 +12,7 @@ import optuna
 import pytest
 
 from schedsearch import StudyConfig, run_study
-from schedsearch.cli import main
+from schedsearch.cli.app import main
 from schedsearch.config import parse_config
 from schedsearch.launch import Outcome
 
@@ -36,7 +36,7 @@ TINY: dict[str, Any] = {
     "families": list(EIGHT),
     "trials": 4,
     "training": {"total_steps": 60, "evals_per_run": 5},
-    "space": {"base_lr": [0.01, 1.0]},
+    "space": {"peak_lr": [0.01, 1.0]},
     "search": {"sampler": "random", "batch": 2},
     "fidelity": {"kind": "full"},
     "confirmation": {"seeds": 0},
@@ -44,7 +44,7 @@ TINY: dict[str, Any] = {
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a study's tables with changes; those inside [training], [space], [search] one by one."""
+    """Return a study's tables with changes, those in [training], [space], [search] one by one."""
     result = dict(base)
     for key, value in changes.items():
         inside = isinstance(value, dict) and isinstance(result.get(key), dict)

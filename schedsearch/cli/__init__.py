@@ -1,5 +1,1 @@
-"""The command line: parse, call, print. What is slow to import is imported by the commands."""
-
-from schedsearch.cli.app import main
-
-__all__ = ["main"]
+"""The command line: parse, call, print. The commands import what is slow when they are called."""

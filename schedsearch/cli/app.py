@@ -6,8 +6,23 @@ import sys
 
 import typer
 
-from schedsearch.cli import compare, confirm, dashboard, look, reuse, run, see, telling
-from schedsearch.cli.telling import fail
+from schedsearch.cli.confirm import confirm
+from schedsearch.cli.convergence import convergence
+from schedsearch.cli.curves import curves
+from schedsearch.cli.dashboard import dashboard
+from schedsearch.cli.delete import delete
+from schedsearch.cli.events import events
+from schedsearch.cli.export import export
+from schedsearch.cli.families import families
+from schedsearch.cli.list import list_runs
+from schedsearch.cli.plot import plot
+from schedsearch.cli.preview import preview
+from schedsearch.cli.report import report
+from schedsearch.cli.run import run
+from schedsearch.cli.show.failure import fail
+from schedsearch.cli.status import status
+from schedsearch.cli.tasks import tasks
+from schedsearch.cli.trials import trials
 from schedsearch.errors import SchedsearchError
 
 app = typer.Typer(
@@ -19,25 +34,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (
-    run.run,
-    confirm.confirm,
-    look.list_runs,
-    look.status,
-    look.trials,
-    look.curves,
-    compare.convergence,
-    see.report,
-    see.plot,
-    dashboard.dashboard,
-    look.delete,
-    reuse.families,
-    reuse.tasks,
-    reuse.export,
-    reuse.preview,
-    telling.events,
-):
-    app.command(name="list" if command is look.list_runs else None)(command)
+app.command("run")(run)
+app.command("confirm")(confirm)
+app.command("list")(list_runs)
+app.command("status")(status)
+app.command("trials")(trials)
+app.command("curves")(curves)
+app.command("convergence")(convergence)
+app.command("report")(report)
+app.command("plot")(plot)
+app.command("dashboard")(dashboard)
+app.command("delete")(delete)
+app.command("families")(families)
+app.command("tasks")(tasks)
+app.command("export")(export)
+app.command("preview")(preview)
+app.command("events")(events)
 
 
 @app.callback(invoke_without_command=True)
@@ -57,9 +69,9 @@ def version(
 
 def main() -> None:
     """Run the command; a person's mistake is one line and exit code 2, never a traceback."""
-    # threads that wait for one another sleep, and leave the cores to other processes (OpenMP)
+    # OpenMP threads that wait for one another sleep, and leave the cores to other processes
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    sys.path.insert(0, os.getcwd())  # families, tasks and optimizers of the user's own
+    sys.path.insert(0, os.getcwd())  # for families, tasks and optimizers of the user's own
     try:
         code = app(standalone_mode=False)
     except SchedsearchError as error:
@@ -70,13 +82,16 @@ def main() -> None:
         fail("interrupted", 130)
     except Exception as error:
         fail(*_worded(error))
-    gc.freeze()  # or ending takes seconds: all that torch has made would be looked through
+    gc.freeze()  # else the collector walks through torch at exit, which takes seconds
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _worded(error: Exception) -> tuple[str, int]:
-    """Word what is a person's mistake or the storage's failure; anything else is ours: raise it."""
-    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # of the option parser
+    """Return the message and exit code of a person's mistake or of a failed storage.
+
+    Any other error is a bug of this package, and is raised again.
+    """
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # from the option parser
         return str(error.format_message()), int(error.exit_code)
     if _is_of_the_storage(error):
         return f"the storage failed: {' '.join(str(error).split())[:300]}", 2
@@ -84,6 +99,6 @@ def _worded(error: Exception) -> tuple[str, int]:
 
 
 def _is_of_the_storage(error: Exception) -> bool:
-    """Say whether a database went away, or refused to write."""
+    """Return whether a database went away, or refused to write."""
     module = type(error).__module__.partition(".")[0]
     return module == "sqlalchemy" or type(error).__name__ == "StorageInternalError"

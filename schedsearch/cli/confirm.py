@@ -1,27 +1,33 @@
 """`schedsearch confirm`: train the best schedules of a run on fresh seeds, or on more of them."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from schedsearch.cli.options import RUNS_DIR, RunArgument, RunsDir, Storage, opened, print_table
-from schedsearch.cli.telling import Json, Quiet, print_result, telling
-
-if TYPE_CHECKING:
-    from schedsearch.analysis import Confirmation
+from schedsearch.cli.options import (
+    RUNS_DIR,
+    Device,
+    Json,
+    Quiet,
+    RunArgument,
+    RunsDir,
+    Storage,
+    opened,
+)
 
 
 def confirm(
     run: RunArgument,
     seeds: Annotated[
-        int | None, typer.Option(min=2, max=1000, help="Fresh seeds, those of before included.")
+        int | None,
+        typer.Option(min=2, max=1000, help="Fresh seeds in all, those of before included."),
     ] = None,
     finalists: Annotated[
-        int | None, typer.Option(min=1, max=50, help="The best so many of the search.")
+        int | None, typer.Option(min=1, max=50, help="How many of the best schedules take part.")
     ] = None,
     runs_dir: RunsDir = RUNS_DIR,
     storage: Storage = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    device: Device = "auto",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -31,45 +37,19 @@ def confirm(
 
     Example:  schedsearch confirm runs/digits --seeds 16
     """
+    from schedsearch.cli.show.display import showing_events
+    from schedsearch.cli.show.outcome import print_confirmed, print_result
     from schedsearch.launch import confirm_run
 
-    it = opened(run, runs_dir, storage)
-    with telling(quiet=quiet, json=as_json, kept="what is done is kept") as on_event:
+    found = opened(run, runs_dir, storage)
+    with showing_events(quiet=quiet, json=as_json, kept="what is done is kept") as on_event:
         outcome = confirm_run(
-            it,
+            found,
             runs_dir=runs_dir,
             seeds=seeds,
             finalists=finalists,
             device=device,
             on_event=on_event,
         )
-    if as_json:
-        print_result(outcome)
-        return
-    confirmed = outcome.run.confirmed
-    if not outcome.test or confirmed is None:
-        typer.echo("Other processes still train; the one that ends last writes best.json")
-        return
-    print_confirmation(confirmed)
-    if outcome.report_path is not None:
-        typer.echo(f"To look at: {outcome.report_path}")
-    typer.echo(f"Written to {outcome.best_path}")
-
-
-def print_confirmation(confirmed: "Confirmation") -> None:
-    """Print a confirmation as a table and a sentence."""
-    import pandas as pd
-
-    frame = confirmed.frame()
-    seeds, runs = len(confirmed.basis.seeds), sum(len(f.results) for f in confirmed.finalists)
-    shown = ["schedule", "roles", "mean", "low", "high", "difference", "p", "told apart"]
-    apart = ["", *("yes" if each.apart else "no" for each in confirmed.finalists[1:])]
-    frame["told apart"] = pd.Series(apart, dtype="string")  # from the winner
-    typer.echo(f"\nConfirmed on {seeds} fresh seeds ({runs} runs; mean {confirmed.objective}):")
-    print_table(frame[[*shown, "diverged", "test_accuracy"]])
-    typer.echo(confirmed.sentence())
-    saved = confirmed.saved
-    typer.echo(
-        f"Common seeds saved {saved.value:.0%} of the differences' variance "
-        f"({saved.low:.0%} to {saved.high:.0%})"
-    )
+    show_outcome = print_result if as_json else print_confirmed
+    show_outcome(outcome)

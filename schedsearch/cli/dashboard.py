@@ -22,28 +22,32 @@ def dashboard(
         ),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="The address to listen on; others than this machine's are open.")
+        str, typer.Option(help="The address to listen on; any but 127.0.0.1 is open to others.")
     ] = "127.0.0.1",
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open a browser, where there is one.")
     ] = True,
     attached: Annotated[
-        bool, typer.Option("--attached", hidden=True, help="End with the standard input; be nice.")
+        bool,
+        typer.Option(
+            "--attached", hidden=True, help="End when standard input closes; run at low priority."
+        ),
     ] = False,
     runs_dir: RunsDir = RUNS_DIR,
     storage: Storage = None,
 ) -> None:
     """Watch a run in the Optuna dashboard, with its figures, notes and leaderboard.
 
-    Also while it goes on: it is never held up. Ctrl-C ends the dashboard. It has no password, and
-    can delete what the storage holds: think before you name another --host.
+    It also works while the run goes on, and never slows it down. Ctrl-C ends the dashboard. The
+    dashboard has no password and can delete what the storage holds: think before you name another
+    --host.
 
     Example:  schedsearch dashboard runs/digits --port 8081
     """
     if attached:
         with suppress(AttributeError, OSError):
-            os.nice(10)  # the run that started it comes first
-    from schedsearch.outputs.dashboard import serve
+            os.nice(10)  # the run that opened this dashboard comes first
+    from schedsearch.dashboard.serve import serve
 
     serve(
         opened(run, runs_dir, storage),

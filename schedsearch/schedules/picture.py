@@ -1,4 +1,4 @@
-"""A schedule's picture: its rates over a run, in a notebook and with matplotlib."""
+"""A schedule's picture: its rates over a training, in a notebook and with matplotlib."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -11,12 +11,12 @@ _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 480, 170, 52, 26
 
 
 class Drawable(Protocol):
-    """What of a Schedule is drawn."""
+    """The part of a Schedule that is drawn."""
 
     @property
     def family(self) -> str: ...
     @property
-    def base_lr(self) -> float: ...
+    def peak_lr(self) -> float: ...
     @property
     def params(self) -> Mapping[str, Any]: ...
     @property
@@ -33,15 +33,15 @@ class Drawable(Protocol):
     def trace(
         self, total_steps: int, *, metrics: Sequence[float] | None = None, evals: int | None = None
     ) -> list[float]:
-        """Give the rate of each step."""
+        """Return the rate of each step."""
 
 
 def preview_rates(
     schedule: Drawable, total_steps: int, *, evals: int | None = None
 ) -> tuple[list[float], str]:
-    """Give the rates to draw, and what they assume.
+    """Return the rates to draw, and the assumption behind them, in words.
 
-    A schedule that reacts to a metric is shown for one that never improves: every cut it can make.
+    A schedule that reacts to a metric is shown for a metric that never improves, with every cut.
     """
     if not schedule.reacts_to_metric:
         return schedule.trace(total_steps), ""
@@ -51,9 +51,9 @@ def preview_rates(
 
 
 def title_of(schedule: Drawable) -> str:
-    """Say the family, the base rate and the warm-up."""
+    """Return the family, the peak rate and the warm-up as a title."""
     warm = f", warm-up over {schedule.warmup.frac:.1%}" if schedule.warmup else ""
-    return f"{schedule.family}, base_lr {schedule.base_lr:.4g}{warm}"
+    return f"{schedule.family}, peak_lr {schedule.peak_lr:.4g}{warm}"
 
 
 def draw_rates(
@@ -87,7 +87,7 @@ def as_html(schedule: Drawable, total_steps: int = 240) -> str:
 
     course = " ".join(f"{at(i, r)} {at(i + 1, r)}" for i, r in enumerate(rates))
     base = _HEIGHT - _BOTTOM
-    marks = [(0, "0", "start"), (0.5, "50%", "middle"), (1, "100% of the run", "end")]
+    marks = [(0, "0", "start"), (0.5, "50%", "middle"), (1, "100% of the training", "end")]
     below = "".join(
         f'<text x="{_LEFT + wide * part:.0f}" y="{base + 16}" text-anchor="{side}">{text}</text>'
         for part, text, side in marks
@@ -98,7 +98,7 @@ def as_html(schedule: Drawable, total_steps: int = 240) -> str:
         f'<div style="font:13px sans-serif"><b>{escape(title_of(schedule))}</b>'
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img" '
         f'style="display:block;max-width:100%;font-size:11px" fill="currentColor">'
-        f"<title>learning rate over the run</title>"
+        f"<title>learning rate over the training</title>"
         f'<path d="M{_LEFT} 12V{base}H{_WIDTH - 8}" fill="none" stroke="currentColor" '
         f'opacity="0.4"/><text x="{_LEFT - 6}" y="16" text-anchor="end">{top:.3g}</text>'
         f'<text x="{_LEFT - 6}" y="{base}" text-anchor="end">0</text>{below}'

@@ -1,4 +1,4 @@
-"""Schedule: a family with its parameters and base rate, free of any horizon; a frozen value."""
+"""Schedule: a family with its parameters and peak rate, for any horizon; a frozen value."""
 
 import json
 import math
@@ -8,22 +8,21 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
-
-from schedsearch.errors import ScheduleError, unknown
+from schedsearch.errors import ScheduleError, other_version, unknown
 from schedsearch.horizon import evaluation_steps
-from schedsearch.schedules.building import compose
-from schedsearch.schedules.compose import PlateauLR, lead_optimizer, set_rate
 from schedsearch.schedules.families import find_family
 from schedsearch.schedules.params import Float, Value
 from schedsearch.schedules.picture import as_html, draw_rates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+    from schedsearch.schedules.wrappers import PlateauLR
 
 FORMAT = "schedsearch.schedule"
-VERSION = 1
+VERSION = 2
 StepUnit = Literal["step", "epoch"]
 
 
@@ -36,7 +35,7 @@ class Warmup:
     """A linear rise to the body's first rate.
 
     Args:
-        frac: its length as a fraction of the run, in (0, 1).
+        frac: its length as a fraction of the horizon, in (0, 1).
         start_factor: its first rate as a fraction of the body's first rate, in (0, 1].
     """
 
@@ -57,14 +56,14 @@ class Schedule:
 
     Args:
         family: a name of `FAMILIES`, such as "CosineAnnealingLR".
-        base_lr: the peak learning rate.
-        params: the family's parameters, free of the horizon; what is left out is the default.
+        peak_lr: the peak learning rate.
+        params: the family's parameters; a parameter that is left out gets its default.
         warmup: a linear warm-up in front, or None.
         step_unit: what the scheduler's step counts, optimizer steps or epochs.
-        evals: evaluations of one run, which the patience of a plateau is a fraction of.
+        evals: evaluations of one training; the patience of a plateau is a fraction of them.
 
     Raises:
-        ScheduleError: anything that is not allowed, with what is.
+        ScheduleError: a value that is not allowed; the message says which are.
 
     >>> schedule = Schedule("StepLR", 0.1, {"step_frac": 0.5, "gamma": 0.1})
     >>> schedule.trace(4)
@@ -74,7 +73,7 @@ class Schedule:
     """
 
     family: str
-    base_lr: float
+    peak_lr: float
     params: Mapping[str, Value] = field(default_factory=dict)
     warmup: Warmup | None = None
     step_unit: StepUnit = "step"
@@ -84,7 +83,7 @@ class Schedule:
         family = find_family(self.family)
         params = MappingProxyType(family.checked(self.params))
         object.__setattr__(self, "params", params)
-        object.__setattr__(self, "base_lr", _positive("base_lr", self.base_lr))
+        object.__setattr__(self, "peak_lr", _positive("peak_lr", self.peak_lr))
         if self.step_unit not in ("step", "epoch"):
             raise ScheduleError(unknown("step_unit", self.step_unit, ("step", "epoch")))
         if isinstance(self.evals, bool) or not isinstance(self.evals, int) or self.evals < 1:
@@ -94,7 +93,7 @@ class Schedule:
         return hash(self.to_json())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        fields = (self.family, self.base_lr, dict(self.params), self.warmup)
+        fields = (self.family, self.peak_lr, dict(self.params), self.warmup)
         return Schedule, (*fields, self.step_unit, self.evals)
 
     @property
@@ -111,28 +110,28 @@ class Schedule:
 
     def build(
         self,
-        optimizer: Optimizer,
+        optimizer: "Optimizer",
         total_steps: int,
         *,
         evals: int | None = None,
         last_epoch: int = -1,
-    ) -> LRScheduler:
+    ) -> "LRScheduler":
         """Build the real torch scheduler, and put its first rates into the optimizer.
 
-        The parameter group with the highest rate gets `base_lr`; the others keep their ratio to it.
+        The parameter group with the highest rate gets `peak_lr`; the others keep their ratio to it.
         Call `scheduler.step()` after each `optimizer.step()`; a schedule that reacts to a metric
         also takes `scheduler.step(metric)` after each evaluation.
 
         Args:
             optimizer: any torch optimizer.
-            total_steps: how often `step()` will be called over the run: its optimizer steps, or
+            total_steps: how often `step()` will be called in the training: its optimizer steps, or
                 its epochs for a schedule with `step_unit="epoch"`.
-            evals: evaluations over the run (default: the schedule's own).
-            last_epoch: -1 for a new run; k to go on after k + 1 steps, as in torch. A schedule
+            evals: evaluations in the training (default: the schedule's own).
+            last_epoch: -1 for a new training; k to go on after k + 1 steps, as in torch. A schedule
                 that reacts to a metric resumes with `load_state_dict` only.
 
         Raises:
-            ScheduleError: a horizon too short, or what the optimizer can't do.
+            ScheduleError: a horizon that is too short, or an optimizer that does not fit.
         """
         if isinstance(total_steps, bool) or not isinstance(total_steps, int) or total_steps < 1:
             raise ScheduleError(
@@ -149,7 +148,9 @@ class Schedule:
                 f"{self.family} reacts to metrics that last_epoch does not tell: "
                 "build it with last_epoch=-1, then scheduler.load_state_dict(...)"
             )
-        peaks = self._install(optimizer)
+        from schedsearch.schedules.build import compose, install_peaks  # a value needs no torch
+
+        peaks = install_peaks(optimizer, self.peak_lr)
         try:
             scheduler = compose(
                 find_family(self.family),
@@ -163,38 +164,26 @@ class Schedule:
             )
         except ScheduleError:
             raise
-        except (ValueError, TypeError) as error:  # torch's word on an optimizer it can't serve
+        except (ValueError, TypeError) as error:  # torch refuses the optimizer
             raise ScheduleError(f"{self.family}: {error}") from error
-        with warnings.catch_warnings():  # the optimizer's earlier steps were made elsewhere
+        with warnings.catch_warnings():  # the optimizer's earlier steps are not seen here
             warnings.filterwarnings("ignore", message=r"(?s).*lr_scheduler\.step\(\)")
             for _ in range(last_epoch + 1):
                 scheduler.step()
         return scheduler
 
-    def _install(self, optimizer: Optimizer) -> tuple[float, ...]:
-        """Put the peak rates into the optimizer, free of what an earlier scheduler left there."""
-        groups = optimizer.param_groups
-        old = [float(group.get("initial_lr", group["lr"])) for group in groups]
-        if max(old) <= 0:
-            raise ScheduleError("the optimizer's rates are all 0: their ratio says nothing")
-        peaks = tuple(self.base_lr * (rate / max(old)) for rate in old)
-        for group, peak in zip(groups, peaks, strict=True):
-            set_rate(group, peak)
-            group.pop("initial_lr", None)  # torch would go on from what an old scheduler left
-        return peaks
-
     def trace(
         self, total_steps: int, *, metrics: Sequence[float] | None = None, evals: int | None = None
     ) -> list[float]:
-        """Give the rate of each of the run's steps, by stepping the real scheduler.
+        """Return the rate of each step of a training, by stepping the real scheduler.
 
         Args:
             total_steps: the horizon, in the schedule's step_unit.
             metrics: for a schedule that reacts to one, its value at each evaluation.
-            evals: evaluations over the run (default: as many as there are metrics).
+            evals: evaluations in the training (default: as many as there are metrics).
 
         Raises:
-            ScheduleError: metrics that are missing, too few, or that nothing reacts to.
+            ScheduleError: metrics that are missing, too few, or not used by this schedule.
         """
         if self.reacts_to_metric and metrics is None:
             raise ScheduleError(f"{self.family} reacts to a metric: trace() needs metrics=")
@@ -205,31 +194,33 @@ class Schedule:
             evals = evals or len(metrics)
             if len(metrics) != evals:
                 raise ScheduleError(
-                    f"trace() needs {evals} metrics, one an evaluation, not {len(metrics)}"
+                    f"trace() needs {evals} metrics, one per evaluation, not {len(metrics)}"
                 )
             due = dict(zip(evaluation_steps(total_steps, evals), metrics, strict=True))
-        optimizer = lead_optimizer(self.base_lr)
+        from schedsearch.schedules.wrappers import lead_optimizer
+
+        optimizer = lead_optimizer(self.peak_lr)
         scheduler = self.build(optimizer, total_steps, evals=evals)
         optimizer.step()  # torch warns of schedulers that are stepped before their optimizer
         rates = [optimizer.param_groups[0]["lr"]]
         for step in range(1, total_steps):
             scheduler.step()
             if step in due:
-                cast(PlateauLR, scheduler).step(due[step])
+                cast("PlateauLR", scheduler).step(due[step])
             rates.append(optimizer.param_groups[0]["lr"])
         return [float(rate) for rate in rates]
 
     def plot(
         self, total_steps: int = 1000, *, evals: int | None = None, axes: "Axes | None" = None
     ) -> "Axes":
-        """Draw the rates of a run with matplotlib, on new axes where none are given."""
+        """Draw the rates of a training with matplotlib, on new axes if none are given."""
         return draw_rates(self, total_steps, evals=evals, axes=axes)
 
     def _repr_html_(self) -> str:
         return as_html(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold, exactly."""
+        """Return the schedule as values that JSON can hold, exactly."""
         warmup = self.warmup and {
             "frac": self.warmup.frac,
             "start_factor": self.warmup.start_factor,
@@ -238,7 +229,7 @@ class Schedule:
             "format": FORMAT,
             "version": VERSION,
             "family": self.family,
-            "base_lr": self.base_lr,
+            "peak_lr": self.peak_lr,
             "params": {k: list(v) if isinstance(v, tuple) else v for k, v in self.params.items()},
             "warmup": warmup,
             "step_unit": self.step_unit,
@@ -251,19 +242,16 @@ class Schedule:
 
     @classmethod
     def from_dict(cls, data: Any) -> "Schedule":
-        """Make a schedule of what `to_dict` gave; executes nothing.
+        """Return the schedule that `to_dict` wrote; nothing is executed.
 
         Raises:
-            ScheduleError: something else, of a newer version, or not allowed.
+            ScheduleError: another kind of table, another version, or a value that is not allowed.
         """
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise ScheduleError(f'this is no schedule: it lacks "format": "{FORMAT}"')
         if data.get("version") != VERSION:
-            raise ScheduleError(
-                f"this schedule is of version {data.get('version')!r}, and this schedsearch reads "
-                f"version {VERSION}: install a newer one (pip install -U schedsearch)"
-            )
-        names = {"family", "base_lr", "params", "warmup", "step_unit", "evals"}
+            raise ScheduleError(other_version("this schedule", data.get("version"), VERSION))
+        names = {"family", "peak_lr", "params", "warmup", "step_unit", "evals"}
         for name in data.keys() - names - {"format", "version"}:
             raise ScheduleError(unknown("key of a schedule", name, sorted(names)))
         for name in sorted(names - data.keys()):
@@ -277,7 +265,7 @@ class Schedule:
             raise ScheduleError(unknown("key of warmup", name, ("frac", "start_factor")))
         return cls(
             data["family"],
-            data["base_lr"],
+            data["peak_lr"],
             params,
             Warmup(**warmup) if warmup else None,
             data["step_unit"],
@@ -286,7 +274,7 @@ class Schedule:
 
     @classmethod
     def from_json(cls, text: str) -> "Schedule":
-        """Make a schedule of what `to_json` gave; executes nothing."""
+        """Return the schedule that `to_json` wrote; nothing is executed."""
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""What a study samples: families with their ranges, the base rate, and the warm-up."""
+"""Space: what a study samples: families with their ranges, the peak rate, and the warm-up."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from schedsearch.errors import ConfigError, ScheduleError, unknown
-from schedsearch.importing import import_path
+from schedsearch.imports import import_path
 from schedsearch.schedules.families import DEFAULT_FAMILIES, FAMILIES, find_family
 from schedsearch.schedules.family import Family
 from schedsearch.schedules.params import Float, Suggests, active
@@ -18,10 +18,10 @@ WarmupRule = Literal["none", "optional", "always"]
 
 @dataclass(frozen=True)
 class Space:
-    """The search space of a study, with every range that it searches."""
+    """The search space of a study, with every range that is searched."""
 
     families: tuple[Family, ...]
-    base_lr: Float
+    peak_lr: Float
     warmup: WarmupRule
     warmup_frac: Float
     warmup_start_factor: float
@@ -29,11 +29,13 @@ class Space:
     evals: int
 
     def describe(self) -> dict[str, Any]:
-        """Return all that decides what is sampled, as plain values."""
+        """Return everything that affects sampling, as plain values."""
         return {
-            "order": [f.name for f in self.families],  # seeds draw by it, and Optuna stores it
+            "order": [
+                f.name for f in self.families
+            ],  # sampled values depend on the order, and Optuna stores it
             "families": {f.name: {p.name: p.describe() for p in f.params} for f in self.families},
-            "base_lr": [self.base_lr.low, self.base_lr.high],
+            "peak_lr": [self.peak_lr.low, self.peak_lr.high],
             "warmup": self.warmup,
             "warmup_frac": [self.warmup_frac.low, self.warmup_frac.high],
             "warmup_start_factor": self.warmup_start_factor,
@@ -42,7 +44,7 @@ class Space:
         }
 
     def fingerprint(self) -> str:
-        """Return 16 hexadecimal digits that change with anything that is sampled."""
+        """Return 16 hexadecimal digits that change with anything that affects sampling."""
         text = json.dumps(self.describe(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -50,7 +52,7 @@ class Space:
 def make_space(
     families: Sequence[str] | str,
     *,
-    base_lr: tuple[float, float],
+    peak_lr: tuple[float, float],
     warmup: WarmupRule,
     warmup_frac: tuple[float, float],
     warmup_start_factor: float,
@@ -62,12 +64,12 @@ def make_space(
 
     Args:
         families: names, or "default", or "all"; `"package.module:ATTRIBUTE"` is imported.
-        base_lr: the peak rates searched, on a logarithmic scale.
-        warmup: no warm-up, a sampled choice, or always one.
-        warmup_frac: the lengths searched, as fractions of the run.
+        peak_lr: the peak rates searched, on a logarithmic scale.
+        warmup: no warm-up ("none"), a sampled choice ("optional"), or always one ("always").
+        warmup_frac: the lengths searched, as fractions of the horizon.
         warmup_start_factor: the first rate as a fraction of the body's first.
         step_unit: "step" or "epoch".
-        evals: evaluations of one run.
+        evals: evaluations of one training.
         ranges: family -> parameter -> [low, high], one value, or the choices.
 
     Raises:
@@ -82,10 +84,10 @@ def make_space(
                 )
         narrowed = tuple(_narrowed(f, (ranges or {}).get(f.name, {})) for f in chosen)
         frac = Float("warmup_frac", 0.02, 0.1, 0.05, above=0.0, below=1.0)
-        rate = Float("base_lr", 0.01, 1.0, 0.1, log=True, above=0.0)
+        rate = Float("peak_lr", 0.01, 1.0, 0.1, log=True, above=0.0)
         return Space(
             narrowed,
-            rate.narrowed(base_lr, "space.base_lr"),
+            rate.narrowed(peak_lr, "space.peak_lr"),
             warmup,
             frac.narrowed(warmup_frac, "space.warmup_frac"),
             warmup_start_factor,
@@ -129,15 +131,15 @@ def _narrowed(family: Family, ranges: Mapping[str, Any]) -> Family:
 
 
 def suggest_schedule(trial: Suggests, space: Space) -> Schedule:
-    """Let a trial sample a schedule: the family, the peak rate, its parameters, the warm-up.
+    """Sample a schedule from a trial: its family, peak rate, parameters and warm-up.
 
-    The parameters' names are prefixed by the family's; `base_lr` and the warm-up are shared.
-    A family that rises by itself gets no warm-up.
+    The names of a family's parameters begin with the family's name; `peak_lr` and the warm-up are
+    shared by all families. A family that rises by itself gets no warm-up.
     """
     names = [family.name for family in space.families]
     name = names[0] if len(names) == 1 else trial.suggest_categorical("family", names)
     family = space.families[names.index(name)]
-    base_lr = space.base_lr.suggest(trial, "base_lr")
+    peak_lr = space.peak_lr.suggest(trial, "peak_lr")
     params: dict[str, Any] = {}
     for param in family.params:
         if active(param, params):
@@ -146,7 +148,7 @@ def suggest_schedule(trial: Suggests, space: Space) -> Schedule:
     if not family.rises and _warm(trial, space.warmup):
         frac = space.warmup_frac.suggest(trial, "warmup_frac")
         warmup = Warmup(frac, space.warmup_start_factor)
-    return Schedule(family.name, base_lr, params, warmup, space.step_unit, space.evals)
+    return Schedule(family.name, peak_lr, params, warmup, space.step_unit, space.evals)
 
 
 def _warm(trial: Suggests, rule: WarmupRule) -> bool:

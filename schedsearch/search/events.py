@@ -1,4 +1,4 @@
-"""What a search tells while it goes on: values, for whoever shows them."""
+"""Events: what a study tells while it is worked on, as values, for whoever shows them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True)
 class Started:
-    """The search begins, or goes on."""
+    """A search begins, or is resumed; the check of the rungs is one too."""
 
     run: str
     finished: int
@@ -31,7 +31,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class AtRung:
-    """Schedules are now being tried at a rung, the first is number 1."""
+    """Schedules are now tried at a rung; the first rung is number 1."""
 
     rung: int
     of: int
@@ -41,14 +41,14 @@ class AtRung:
 
 @dataclass(frozen=True)
 class Ahead:
-    """So many optimizer steps are planned still: of all phases, if nothing more diverges."""
+    """Optimizer steps still planned, over all phases (an upper bound: divergence shortens it)."""
 
     steps: int
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """How runs are trained, and why."""
+    """How jobs are trained, or what was decided by a measurement, and why."""
 
     text: str
 
@@ -62,7 +62,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Confirming:
-    """Runs of the confirmation have ended; `what` is trained: the references' rates, or all."""
+    """Trainings beside the search have ended; `what` says which, in words."""
 
     what: str
     done: int

@@ -1,8 +1,8 @@
-"""Mirror: a study's trials in memory, where new ones are sampled.
+"""Mirror: a copy of a study's trials in memory, where new trials are sampled.
 
 Optuna's RDB storage reads all unfinished trials anew at every single suggestion; memory does not.
-And a sampler that learns from part of the trials is shown part of them: TPE's time grows with what
-it sees, although its good trials are never more than 25.
+And a sampler that learns from part of the trials is shown part of them: the time that TPE takes
+grows with the trials that it sees, although its good trials are never more than 25.
 """
 
 import copy
@@ -14,10 +14,12 @@ from optuna.storages import InMemoryStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from schedsearch.schedules import Schedule, suggest_schedule
-from schedsearch.search.plan import Plan
-from schedsearch.search.samplers import LEARN_FROM_PART, SeededByTrial
-from schedsearch.storage.records import FINISHED, OF_DASHBOARD, PREFIX, SCHEDULE, read_result
+from schedsearch.compat import FIXED_PARAMS, OF_DASHBOARD, storage_of, study_id_of, trial_id_of
+from schedsearch.schedules.schedule import Schedule
+from schedsearch.schedules.space import suggest_schedule
+from schedsearch.search.plan import SubSearch
+from schedsearch.search.samplers import SeededByTrial, find_sampler
+from schedsearch.store.records import FINISHED, PREFIX, SCHEDULE, read_result
 
 GOOD = 25  # as many good trials as TPE ever tells from the rest
 
@@ -45,11 +47,11 @@ class Mirror:
 
     Args:
         real: the study in the storage.
-        plan: what it does.
+        part: what the study searches.
     """
 
     real: Study
-    plan: Plan
+    part: SubSearch
     study: Study = field(init=False)
     _sampler: SeededByTrial = field(init=False)
     _memory: _Memory = field(init=False, default_factory=_Memory)
@@ -57,24 +59,26 @@ class Mirror:
     _done: set[int] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
-        search = self.plan.config.search
-        self._sampler = SeededByTrial(search.sampler, search.sampler_args, self.plan.config.seed)
+        sampling = self.part.sampling
+        self._sampler = SeededByTrial(sampling.sampler, sampling.args, sampling.seed)
         self.study = optuna.create_study(
             storage=self._memory, sampler=self._sampler, direction=self.real.direction
         )
 
     def update(self, trials: list[FrozenTrial]) -> None:
         """Take over what has changed in the real study since the last time."""
-        memory, storage = self._memory, self.real._storage
-        for key, value in storage.get_study_system_attrs(self.real._study_id).items():
+        memory, storage = self._memory, storage_of(self.real)
+        for key, value in storage.get_study_system_attrs(study_id_of(self.real)).items():
             if not key.startswith((PREFIX, *OF_DASHBOARD)):  # what a sampler keeps for itself
-                memory.set_study_system_attr(self.study._study_id, key, value)
+                memory.set_study_system_attr(study_id_of(self.study), key, value)
         for trial in trials:
             if trial.number in self._done or SCHEDULE not in trial.system_attrs:
                 continue  # known already, or not yet sampled to its end
             mine = self._ids.get(trial.number)
             if mine is None:
-                mine = memory.create_new_trial(self.study._study_id, template_trial=_shown(trial))
+                mine = memory.create_new_trial(
+                    study_id_of(self.study), template_trial=_shown(trial)
+                )
                 self._ids[trial.number] = mine
             elif trial.state.is_finished():
                 for step, value in _shown(trial).intermediate_values.items():
@@ -83,17 +87,19 @@ class Mirror:
             if trial.state.is_finished():
                 self._done.add(trial.number)
         self._sampler.learned()
-        if self.plan.config.search.sampler in LEARN_FROM_PART:
+        if find_sampler(self.part.sampling.sampler).learns_from_part:
             self._memory.view = self._view()
 
     def _view(self) -> list[FrozenTrial]:
-        """Give what a sampler sees that learns from part: also the running trials, always.
+        """Return the trials that a sampler sees which learns from part; the running ones always.
 
-        It follows from the trials alone: whoever goes on with a study sees the same.
+        The view follows from the trials alone: whoever goes on with a study sees the same.
         """
-        trials = InMemoryStorage.get_all_trials(self._memory, self.study._study_id, deepcopy=False)
+        trials = InMemoryStorage.get_all_trials(
+            self._memory, study_id_of(self.study), deepcopy=False
+        )
         finished = [t for t in trials if t.state in FINISHED]
-        seen = visible(finished, self.plan.config.search.history, self.study.direction)
+        seen = visible(finished, self.part.sampling.history, self.study.direction)
         return [
             _bare(trial)
             for trial in trials
@@ -103,30 +109,31 @@ class Mirror:
     def sample(self, number: int, begun: FrozenTrial | None = None) -> tuple[FrozenTrial, Schedule]:
         """Sample the trial of a number; it stays in the mirror, as running.
 
-        What a begun trial has, or what a person who enqueued it gave it, it keeps.
+        A trial that was begun keeps the parameters that it has, and those that a person who
+        enqueued it gave.
         """
         if begun is not None:
-            self.study.enqueue_trial(begun.system_attrs.get("fixed_params", {}) | begun.params)
+            self.study.enqueue_trial(begun.system_attrs.get(FIXED_PARAMS, {}) | begun.params)
         self._sampler.prepare(number)
         trial = self.study.ask()
-        schedule = suggest_schedule(trial, self.plan.space)
-        self._ids[number] = trial._trial_id
-        drawn = self._memory.get_trial(trial._trial_id)
+        schedule = suggest_schedule(trial, self.part.space)
+        self._ids[number] = trial_id_of(trial)
+        drawn = self._memory.get_trial(trial_id_of(trial))
         if self._memory.view is not None:
             self._memory.view.append(_bare(drawn))
         return drawn, schedule
 
     def forget(self, number: int) -> None:
-        """Drop what was sampled for a trial that is somebody else's by now, who draws it anew."""
+        """Drop what was sampled for a trial that another process has by now and draws anew."""
         self._memory.set_trial_state_values(self._ids.pop(number), TrialState.FAIL)
 
     def keep_for_sampler(self) -> None:
         """Store what the sampler has kept in the mirror's study (a QMC sequence's position)."""
-        storage = self.real._storage
-        known = storage.get_study_system_attrs(self.real._study_id)
-        for key, value in self._memory.get_study_system_attrs(self.study._study_id).items():
+        storage = storage_of(self.real)
+        known = storage.get_study_system_attrs(study_id_of(self.real))
+        for key, value in self._memory.get_study_system_attrs(study_id_of(self.study)).items():
             if known.get(key) != value:
-                storage.set_study_system_attr(self.real._study_id, key, value)
+                storage.set_study_system_attr(study_id_of(self.real), key, value)
 
 
 def visible(finished: Sequence[FrozenTrial], history: int, direction: StudyDirection) -> set[int]:
@@ -155,17 +162,18 @@ def _rank(trial: FrozenTrial, direction: StudyDirection) -> tuple[bool, int, flo
 
 
 def _bare(trial: FrozenTrial) -> FrozenTrial:
-    """Give a trial without attributes, through which TPE looks again for each parameter."""
+    """Return a trial without attributes: TPE looks through them again for each parameter."""
     bare = copy.copy(trial)
     bare.system_attrs, bare.user_attrs = {}, {}
     return bare
 
 
 def _shown(trial: FrozenTrial) -> FrozenTrial:
-    """Show the sampler a trial as it should see it.
+    """Return a trial as the sampler should see it.
 
-    An unfinished one as running: one that waits, the mirror would hand out itself. A diverged one
-    without the values that it reported: TPE ranks a pruned trial by the last of them.
+    An unfinished trial is shown as running: one that waits, the mirror would hand out itself. A
+    diverged trial is shown without the values that it reported: TPE ranks a pruned trial by the
+    last of them.
     """
     diverged = bool(read_result(trial).get("diverged"))
     if trial.state.is_finished() and not (diverged and trial.state == TrialState.PRUNED):

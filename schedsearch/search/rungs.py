@@ -4,12 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
+from typing import Literal, TypeAlias
 
-from schedsearch.config import Fidelity, FidelityKind
+from schedsearch.config import Fidelity
 from schedsearch.errors import ConfigError, ScheduleError
 from schedsearch.horizon import evaluation_steps
-from schedsearch.storage.best import Objective
-from schedsearch.training import Curve
+from schedsearch.objective import Objective
+from schedsearch.schedules.schedule import Schedule
+from schedsearch.training.curve import Curve
+from schedsearch.training.recipe import Job, Recipe
+
+RungKind: TypeAlias = Literal["full", "squeeze", "truncate", "pilot"]
 
 
 @dataclass(frozen=True)
@@ -17,22 +22,29 @@ class Rungs:
     """The horizons at which a cohort of schedules is tried, the full one last.
 
     Args:
-        kind: whether a rung trains the schedule of its own horizon, or the first steps of the
-            full one's. "auto": the former, and the full horizon is looked at where each rung would
-            cut it, so that a choice can be made.
-        horizons: the steps of each rung.
-        eta: one in so many goes on to the next rung.
+        kind: "squeeze": a rung trains the schedule of its own horizon; "truncate": the first steps
+            of the full horizon's; "pilot": as "squeeze", and the full training is evaluated where
+            each rung would cut it, so that the two can be compared; "full": there is one rung.
+        horizons: the optimizer steps of each rung.
+        eta: the best 1/eta of a cohort are promoted to the next rung.
+        promotes: whether the best of a cohort are promoted, or all (to check the rungs).
     """
 
-    kind: FidelityKind
+    kind: RungKind
     horizons: tuple[int, ...]
     eta: int = 3
+    promotes: Literal["best", "all"] = "best"
 
     def __post_init__(self) -> None:
         if not self.horizons or any(low >= high for low, high in pairwise((0, *self.horizons))):
             raise ValueError(f"rungs grow: {self.horizons}")
-        if (self.kind == "full") != (len(self.horizons) == 1) or self.eta < 1:
+        if (self.kind == "full") != (len(self.horizons) == 1) or self.eta < 2:
             raise ValueError(f"no rungs: {self}")
+
+    @property
+    def full(self) -> int:
+        """The full horizon."""
+        return self.horizons[-1]
 
     @property
     def cohort(self) -> int:
@@ -41,18 +53,18 @@ class Rungs:
         >>> Rungs("squeeze", (67, 200, 600)).cohort
         9
         """
-        return int(self.eta ** (len(self.horizons) - 1))
+        return 1 if self.promotes == "all" else int(self.eta ** (len(self.horizons) - 1))
 
     def promoted(self, count: int) -> int:
-        """Give how many of a rung go on, at the most.
+        """Return the most schedules that are promoted from a rung that `count` were trained at.
 
         >>> Rungs("squeeze", (200, 600)).promoted(10)
         4
         """
-        return ceil(count / self.eta)
+        return count if self.promotes == "all" else ceil(count / self.eta)
 
     def steps(self, count: int, first: int = 1) -> int:
-        """Give the steps that so many schedules take from a rung on, when none of them diverges.
+        """Return the steps that schedules take from a rung on, when none of them diverges.
 
         >>> rungs = Rungs("squeeze", (67, 200, 600))
         >>> rungs.steps(9) == 9 * 67 + 3 * 200 + 600
@@ -60,10 +72,10 @@ class Rungs:
         >>> rungs.steps(3, first=2) == 3 * 200 + 600
         True
         """
-        return sum(runs * horizon for runs, horizon in self.waves(count, first))
+        return sum(trainings * horizon for trainings, horizon in self.waves(count, first))
 
     def waves(self, count: int, first: int = 1) -> list[tuple[int, int]]:
-        """Give, for each rung from one on, how many of so many are trained, and its steps.
+        """Return (trainings, horizon) for every rung from `first`, starting with `count` schedules.
 
         >>> Rungs("squeeze", (67, 200, 600)).waves(9)
         [(9, 67), (3, 200), (1, 600)]
@@ -74,27 +86,22 @@ class Rungs:
             count = self.promoted(count)
         return waves
 
-    def training(self, horizon: int, evals: int) -> tuple[int, tuple[int, ...]]:
-        """Give the horizon of the schedule, and the steps after which it is evaluated, on a rung.
+    def job(self, recipe: Recipe, schedule: Schedule, seed: int, rung: int) -> Job:
+        """Return the job that trains a schedule at a rung, the first is number 1.
 
-        Their number is the same on all rungs, as a schedule that reacts to a metric needs it; but
-        for the few more at the full horizon of a pilot.
-
-        >>> Rungs("squeeze", (200, 600)).training(200, 4)
-        (200, (50, 100, 150, 200))
-        >>> Rungs("truncate", (200, 600)).training(200, 4)
-        (600, (200, 300, 450, 600))
-        >>> Rungs("auto", (200, 600)).training(600, 4)
-        (600, (150, 200, 300, 450, 600))
+        The number of evaluations is the same at all rungs, as a schedule that reacts to a metric
+        needs it; a pilot adds a few at the full horizon.
         """
-        full = self.horizons[-1]
-        if self.kind == "auto" and horizon == full:
-            return full, tuple(sorted({*evaluation_steps(full, evals), *self.horizons}))
-        if self.kind != "truncate":
-            return horizon, evaluation_steps(horizon, evals)
-        steps = evaluation_steps(full, evals)
-        nearest = min(steps, key=lambda step: abs(step - horizon))
-        return full, tuple(horizon if step == nearest else step for step in steps)
+        horizon = self.horizons[rung - 1]
+        if self.kind == "truncate" and horizon < self.full:
+            steps = evaluation_steps(self.full, recipe.evals)
+            nearest = min(steps, key=lambda step: abs(step - horizon))
+            moved = tuple(horizon if step == nearest else step for step in steps)
+            return Job(schedule, seed, self.full, moved, last_step=horizon)
+        if self.kind == "pilot" and horizon == self.full:
+            steps = evaluation_steps(self.full, recipe.evals)
+            return Job(schedule, seed, self.full, tuple(sorted({*steps, *self.horizons})))
+        return recipe.job(schedule, seed, horizon)
 
 
 @dataclass(frozen=True)
@@ -102,15 +109,15 @@ class Climb:
     """What a trial recorded: a curve for each rung that it was trained at.
 
     Args:
-        horizons: of those rungs.
-        curves: of those rungs.
+        horizons: the horizons of those rungs.
+        curves: the curves of those rungs.
     """
 
     horizons: tuple[int, ...] = ()
     curves: tuple[Curve, ...] = ()
 
     def higher(self, horizon: int, curve: Curve) -> "Climb":
-        """Add a rung."""
+        """Return the climb with one more rung."""
         return Climb((*self.horizons, horizon), (*self.curves, curve))
 
     @property
@@ -129,7 +136,7 @@ class Climb:
         return sum(curve.final.step for curve in self.curves)
 
     def values(self, name: str) -> dict[int, float]:
-        """Give what an objective was at each rung that the trial came through, by horizon."""
+        """Return the value of an objective at each rung that the trial came through, by horizon."""
         return {
             horizon: getattr(curve.final, name)
             for horizon, curve in zip(self.horizons, self.curves, strict=True)
@@ -137,29 +144,28 @@ class Climb:
         }
 
 
-def going_on(curves: Sequence[Curve], rungs: Rungs, objective: Objective) -> list[int]:
-    """Choose which runs of a rung go on, in their order: the best that did not diverge.
+def promoted(curves: Sequence[Curve], rungs: Rungs, objective: Objective) -> list[int]:
+    """Return the indices of the trainings at a rung that are promoted, in their order.
 
-    Of two that are equal the earlier is the better one.
+    They are the best that did not diverge; of two that are equal the earlier is the better one.
     """
-    sign = 1.0 if objective == "val_loss" else -1.0
     alive = [i for i, curve in enumerate(curves) if not curve.diverged]
-    ranked = sorted(alive, key=lambda i: sign * getattr(curves[i].final, objective))
+    ranked = sorted(alive, key=lambda i: objective.sign * getattr(curves[i].final, objective.name))
     return sorted(ranked[: rungs.promoted(len(curves))])
 
 
 def resolve_rungs(
     wish: Fidelity, total_steps: int, try_horizon: Callable[[int], None]
 ) -> tuple[Rungs, str | None]:
-    """Make the rungs that a study file asks for.
+    """Return the rungs that a study file asks for.
 
     Args:
-        wish: what it says.
+        wish: the table [fidelity] of the study file.
         total_steps: the full horizon.
         try_horizon: raises ScheduleError for a horizon at which not all of the space can be built.
 
     Returns:
-        the rungs; and which were left out and why, in a line, if any were.
+        The rungs; and a sentence that says which were left out and why, None if none was.
 
     Raises:
         ConfigError: horizons that are given and can't be rungs.
@@ -178,7 +184,7 @@ def resolve_rungs(
             if left
             else None
         )
-        return Rungs(wish.kind, (*below, total_steps), wish.eta), few
+        return Rungs(_kind(wish), (*below, total_steps), wish.eta), few
     reason = f"{total_steps} steps are less than twice fidelity.min_steps = {wish.min_steps}"
     for horizon in wished[:-1]:
         reason = f"{horizon} steps: {_problem(wish, horizon, try_horizon)}"
@@ -187,8 +193,13 @@ def resolve_rungs(
     return full, f"no rungs below the full horizon: {reason}: every trial is trained in full"
 
 
+def _kind(wish: Fidelity) -> RungKind:
+    """Return the kind of rungs; where a pilot is to choose it, squeezed ones stand for either."""
+    return "squeeze" if wish.kind == "auto" else wish.kind
+
+
 def _wished(wish: Fidelity, total_steps: int) -> list[int]:
-    """Give a number of horizons in equal ratios, each at least twice as long as the one before.
+    """Return horizons in equal ratios, each at least twice as long as the one before.
 
     The shortest is eta^(rungs - 1) times shorter than the full one, so that all rungs take as many
     steps; or `min_steps`, where that would be shorter still.
@@ -223,7 +234,7 @@ def _given(
         problem = _problem(wish, horizon, try_horizon)
         if problem is not None:
             raise ConfigError(f"{where}: {horizon} steps are too few for a rung: {problem}")
-    return Rungs(wish.kind, (*below, total_steps), wish.eta)
+    return Rungs(_kind(wish), (*below, total_steps), wish.eta)
 
 
 def _problem(wish: Fidelity, horizon: int, try_horizon: Callable[[int], None]) -> str | None:

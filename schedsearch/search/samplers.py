@@ -6,6 +6,7 @@ in every worker. Here the draws of a trial follow from the study's seed and the 
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -51,19 +52,58 @@ def _cma_es(study_seed: int, trial_seed: int, args: Mapping[str, Any]) -> BaseSa
     )
 
 
-SAMPLERS: Mapping[str, SamplerFactory] = {
-    "TPE": _tpe,
-    "random": _random,
-    "QMC": _qmc,
-    "GP": _gp,
-    "CMA-ES": _cma_es,
-}
+@dataclass(frozen=True)
+class Sampler:
+    """One of Optuna's samplers: all that the package knows of it.
 
-# These model COMPLETE trials only: a diverged one is told to them as complete, with a bad value.
-READ_COMPLETE_ONLY = ("GP", "CMA-ES")
+    Args:
+        name: its name in a study file.
+        about: one sentence.
+        make: makes it, from the study's seed, the trial's seed and the arguments.
+        reads_pruned: whether it learns from pruned trials; to one that models complete trials
+            only, a diverged trial is told as complete, with a bad value.
+        learns_from_part: whether it learns from a few good trials and the spread of the rest, so
+            that a part of the trials will do.
+        sorts_parameters: whether it draws the shared parameters in the order of their names.
+    """
 
-# These learn from a few good trials and from the spread of the rest: part of it will do.
-LEARN_FROM_PART = ("TPE",)
+    name: str
+    about: str
+    make: SamplerFactory
+    reads_pruned: bool = True
+    learns_from_part: bool = False
+    sorts_parameters: bool = True
+
+
+SAMPLERS: tuple[Sampler, ...] = (
+    Sampler(
+        "TPE",
+        "A density of the good trials over one of the rest, drawn where it is highest.",
+        _tpe,
+        learns_from_part=True,
+    ),
+    Sampler("random", "Each parameter by itself, evenly over its range.", _random),
+    Sampler(
+        "QMC",
+        "A low-discrepancy (Sobol) sequence over the shared parameters.",
+        _qmc,
+        sorts_parameters=False,
+    ),
+    Sampler("GP", "A Gaussian process over the shared parameters.", _gp, reads_pruned=False),
+    Sampler("CMA-ES", "An evolution strategy over them.", _cma_es, reads_pruned=False),
+)
+
+
+def find_sampler(name: str) -> Sampler:
+    """Return the sampler of a name.
+
+    Raises:
+        ConfigError: no such sampler.
+    """
+    for sampler in SAMPLERS:
+        if sampler.name == name:
+            return sampler
+    raise ConfigError(unknown("sampler", name, (sampler.name for sampler in SAMPLERS)))
 
 
 def make_sampler(name: str, args: Mapping[str, Any], study_seed: int) -> "SeededByTrial":
@@ -72,16 +112,14 @@ def make_sampler(name: str, args: Mapping[str, Any], study_seed: int) -> "Seeded
     Raises:
         ConfigError: an unknown name, or arguments that it does not take.
     """
-    if name not in SAMPLERS:
-        raise ConfigError(unknown("sampler", name, SAMPLERS))
+    find_sampler(name)
     if "seed" in args:
         raise ConfigError("sampler_args must not hold seed: the study's seed decides")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = SeededByTrial(name, args, study_seed)
     try:
-        trial = optuna.create_study(
-            sampler=sampler
-        ).ask()  # some look at them only when they sample
+        trial = optuna.create_study(sampler=sampler).ask()
+        # some look at their arguments only when they sample
         trial.suggest_float("x", 0.0, 1.0)
     except (TypeError, ValueError, ImportError, AttributeError, AssertionError) as error:
         raise ConfigError(f"sampler {name} with {dict(args)}: {error}") from error
@@ -92,7 +130,8 @@ class SeededByTrial(BaseSampler):
     """Sample each trial with a sampler whose seed follows from the trial's number."""
 
     def __init__(self, name: str, args: Mapping[str, Any], study_seed: int) -> None:
-        self._make = SAMPLERS[name]
+        self._sorts = find_sampler(name).sorts_parameters
+        self._make = find_sampler(name).make
         self._args = args
         self._study_seed = study_seed
         self._prepared: int | None = None
@@ -126,6 +165,8 @@ class SeededByTrial(BaseSampler):
         if self._common is not None:
             return self._common
         common = self._sampler.infer_relative_search_space(study, trial)
+        if self._sorts:
+            common = {name: common[name] for name in sorted(common, key=_drawn_before)}
         self._common = common if self._keeps_common else None
         return common
 
@@ -141,3 +182,12 @@ class SeededByTrial(BaseSampler):
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
         self._sampler.after_trial(study, trial, state, values)
+
+
+def _drawn_before(name: str) -> tuple[bool, bool, str]:
+    """Return what orders the parameters that all trials have: it decides what a seed draws.
+
+    Those of a family first, the peak rate, then the others by name. No name may move another:
+    studies of before must draw as they did.
+    """
+    return not name[0].isupper(), name != "peak_lr", name

@@ -1,45 +1,52 @@
-"""Is the winner better than the others? The test, and what cannot be told apart from it.
+"""Compare the winner with all others: the test, and the schedules that it can't be told from.
 
 The winner is chosen on the same numbers that test it. Two facts make that harmless:
 
-- It is called better than all others when the ordinary two-sided test of it against *each* other
-  gives at most the level. Then two schedules that are equally the best are mistaken for one winner
-  with that probability at most, three or more far more rarely (Gutmann & Maymin 1987; Hung &
-  Fithian 2019), and no correction for the number of the others is due: all of them must be beaten.
-- Otherwise the set of those that can't be told apart from it is a set that holds the true best with
-  the stated confidence (Gupta 1965; Hsu 1984): whichever is the true best, it is left out only when
+- The winner is called better than all others if the ordinary two-sided test against *each* other
+  schedule is significant. If two schedules are equally good, one of them is mistaken for a winner
+  with at most the probability of the level, and with three or more far more rarely (Gutmann &
+  Maymin 1987; Hung & Fithian 2019). No correction for the number of schedules is needed, because
+  the winner must beat all of them.
+- Otherwise, the winner and the schedules that can't be told apart from it are a set that holds the
+  true best with the stated confidence (Gupta 1965; Hsu 1984). The true best is left out only if
   one of the others beats it, so the one-sided test is corrected for their number (Bonferroni).
 
-Welch's test is the default. It has its power from 2(n-1) degrees of freedom, where the paired test
-has n-1; it does not ask that all schedules scatter alike; and where seeds do to all schedules the
-same, it errs to the safe side. With 8 seeds and 6 schedules, a lead of twice the seed noise over
-five equals is found in 85 % (paired t: 76 %, a variance pooled over all: 90 %); two equal schedules
-are mistaken in 5 % for each (pooled: up to 24 %, where the two scatter more than the rest).
+Welch's test is the default. It has 2(n-1) degrees of freedom, where the paired test has n-1; it
+does not assume that all schedules scatter alike; and if a seed moves all schedules the same way,
+it errs on the safe side. With 8 seeds and 6 schedules, a lead of twice the seed noise over five
+equal schedules is found in 85 % of cases (paired t: 76 %, variance pooled over all: 90 %). Two
+equal schedules are mistaken in 5 % of cases (pooled: up to 24 %, if the two scatter more).
 """
 
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
+from schedsearch.imports import lazy
 from schedsearch.statistics.intervals import Estimate
 
-TestName: TypeAlias = Literal["welch", "paired", "wilcoxon"]
+if TYPE_CHECKING:
+    from scipy import stats
+else:
+    stats = lazy("scipy.stats")
+
+TestName: TypeAlias = str
+"""A name of TESTS."""
 
 Floats: TypeAlias = NDArray[np.float64]
 
 Tested: TypeAlias = tuple[Floats, Callable[[float], tuple[Floats, Floats]]]
-"""Two-sided p of each of the others, and what gives the intervals of the differences."""
+"""The two-sided p-value of each other schedule, and a function that returns the intervals."""
 
 
 def _t(test: Callable[..., Any], others: Floats, winner: Floats, **options: Any) -> Tested:
     found = test(others, np.broadcast_to(winner, others.shape), axis=1, **options)
     differences = others.mean(axis=1) - winner.mean()
-    sure = ~np.isfinite(found.statistic)  # nothing scatters: there is nothing to be unsure of
+    sure = ~np.isfinite(found.statistic)  # nothing scatters, so the difference is exact
     p: Floats = np.where(sure, differences == 0, found.pvalue)
 
     def interval(level: float) -> tuple[Floats, Floats]:
@@ -77,8 +84,8 @@ class Difference:
 
     Args:
         index: the schedule's row.
-        estimate: mean difference; its interval holds 0 where the two can't be told apart.
-        p: of that it is not worse, corrected for the number of schedules.
+        estimate: the mean difference; its interval holds 0 if the two can't be told apart.
+        p: p-value of H0: the schedule is not worse than the winner (corrected for their number).
         apart: whether it can be told apart from the winner.
     """
 
@@ -94,9 +101,9 @@ class Comparison:
 
     Args:
         winner: the row with the lowest mean.
-        p: of that the winner is not better than all others; 1 where there is none.
-        better: whether it is.
-        differences: the others, the best first.
+        p: p-value of H0: the winner is not better than all others; 1 if there are no others.
+        better: whether the winner is better than all others.
+        differences: the others, best first.
     """
 
     winner: int
@@ -106,7 +113,7 @@ class Comparison:
 
     @property
     def together(self) -> tuple[int, ...]:
-        """The winner, and those that can't be told apart from it."""
+        """The winner, and the schedules that can't be told apart from it."""
         return (self.winner, *(d.index for d in self.differences if not d.apart))
 
 
@@ -115,8 +122,8 @@ def compare(losses: ArrayLike, test: TestName = "welch", level: float = 0.95) ->
 
     Args:
         losses: `[schedules, seeds]`; the same seeds, in the same order, for all. Lower is better.
-        test: by which test.
-        level: the confidence of what is said.
+        test: the test.
+        level: the confidence of the answer.
 
     Raises:
         ValueError: fewer than two seeds, or a value that is not finite.
@@ -132,7 +139,7 @@ def compare(losses: ArrayLike, test: TestName = "welch", level: float = 0.95) ->
     winner, others = int(order[0]), [int(i) for i in order[1:]]
     if not others:
         return Comparison(winner, 1.0, False, ())
-    with warnings.catch_warnings():  # scipy warns of rows that hardly scatter
+    with warnings.catch_warnings():  # scipy warns about rows that hardly scatter
         warnings.simplefilter("ignore", RuntimeWarning)
         own, interval = TESTS[test][1](array[others], array[winner])
         p = float(own.max())
@@ -148,22 +155,23 @@ def compare(losses: ArrayLike, test: TestName = "welch", level: float = 0.95) ->
 
 
 def _correction(others: int) -> float:
-    """Give what a two-sided p is multiplied by: the one-sided one is half of it, times the others.
+    """Return the factor of a two-sided p-value: half of it is one-sided, times the other schedules.
 
-    Never below 1: with one or two others, that could tell apart what is not called better.
+    It is never below 1. With one or two others it could tell apart a schedule although the winner
+    is not called better.
     """
     return max(1.0, others / 2)
 
 
 def power(test: TestName, seeds: int, others: int, gap: float = 2.0, level: float = 0.95) -> float:
-    """Give a lower bound of how often a winner is found that is ahead of all others by a gap.
+    """Return a lower bound of the probability to find a winner that leads all others by a gap.
 
     Args:
-        test: by which test; for "wilcoxon" the bound is that of "paired".
-        seeds: how many.
-        others: how many schedules there are beside the winner, all equal.
-        gap: the lead, in standard deviations over seeds; the seeds are taken to be unrelated.
-        level: the confidence of what is said.
+        test: the test; for "wilcoxon" the bound is that of "paired".
+        seeds: the number of seeds, which are taken to be independent.
+        others: the number of schedules beside the winner, all equally good.
+        gap: the lead, in standard deviations over seeds.
+        level: the confidence of the answer.
 
     >>> round(power("welch", 8, 5), 2)
     0.8
@@ -177,10 +185,10 @@ def power(test: TestName, seeds: int, others: int, gap: float = 2.0, level: floa
 
 
 def least_seeds(test: TestName, others: int, level: float = 0.95) -> int:
-    """Give the fewest seeds with which a test can work at all.
+    """Return the fewest seeds with which a test can find a winner at all.
 
-    Wilcoxon's smallest p is 2 / 2^n, and must survive the correction for the number of the others.
-    With a t-test a lead of four times the seed noise must be found in 80 %.
+    Wilcoxon's smallest p-value is 2 / 2^n, and must survive the correction for the number of the
+    others. A t-test must find a lead of four times the seed noise in 80 % of cases.
 
     >>> least_seeds("wilcoxon", 7), least_seeds("welch", 5)
     (8, 4)
@@ -196,10 +204,10 @@ def least_seeds(test: TestName, others: int, level: float = 0.95) -> int:
 
 
 def pairing_saved(losses: ArrayLike) -> float:
-    """Give the share of the differences' variance that common seeds have saved; below 0: added.
+    """Return the fraction of the differences' variance that common seeds saved; below 0: added.
 
-    One minus the variance of the differences between two schedules over the sum of their own
-    variances, both summed over all pairs.
+    This is 1 - V / S. V is the variance of the difference between two schedules, S the sum of the
+    variances of the two; both are summed over all pairs of schedules.
 
     >>> pairing_saved([[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]])
     1.0

@@ -1,26 +1,33 @@
-"""What curves are compared by: steps to a target, area, loss on the way, best so far, profiles."""
+"""Measures of curves: steps to a target, area, loss on the way, best so far, profiles."""
 
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+
+from schedsearch.imports import lazy
+
+if TYPE_CHECKING:
+    from scipy import stats
+else:
+    stats = lazy("scipy.stats")
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Reached:
-    """When a target was reached, by runs of which some may have missed it.
+    """When trainings reached a target, of which some may have missed it.
 
     Args:
-        median: the Kaplan-Meier median; infinite where fewer than half of the runs get there.
-        low: its interval's lower end; not a number for fewer than two runs.
-        high: its upper end; infinite where the runs can't say.
-        reached: how many runs got there.
-        missed: how many did not, as long as they were watched.
+        median: the Kaplan-Meier median, in steps; infinite if fewer than half reach the target.
+        low: the lower end of its interval; NaN for fewer than two trainings.
+        high: the upper end of its interval; infinite if the trainings can't tell.
+        reached: the number of trainings that reached the target.
+        missed: the number of trainings that did not reach it while they were observed.
     """
 
     median: float
@@ -33,28 +40,28 @@ class Reached:
 def steps_to_target(
     reached: ArrayLike, missed_after: ArrayLike = (), level: float = 0.95
 ) -> Reached:
-    """Estimate the steps to a target from runs that reached it and runs that missed it.
+    """Estimate the steps to a target from trainings that reached it and trainings that missed it.
 
     Args:
-        reached: the steps at which runs got there.
-        missed_after: for each run that didn't, the steps for which that is known: the horizon,
-            also of one that diverged; the steps it was trained, of one that was pruned.
+        reached: the steps at which trainings reached the target.
+        missed_after: censoring time of each training that missed the target: the horizon, also if
+            it diverged; the steps that it was trained, if it was pruned.
         level: the interval's confidence (log-log transformed Greenwood).
 
     >>> steps_to_target([10, 20, 30], [100])
     Reached(median=20.0, low=10.0, high=inf, reached=3, missed=1)
     """
     hits, misses = np.asarray(reached, dtype=float), np.asarray(missed_after, dtype=float)
-    runs = len(hits) + len(misses)
+    trainings = len(hits) + len(misses)
     if not len(hits):
-        return Reached(np.inf, np.nan if runs < 2 else np.inf, np.inf, 0, len(misses))
+        return Reached(np.inf, np.nan if trainings < 2 else np.inf, np.inf, 0, len(misses))
     survival = stats.ecdf(stats.CensoredData(uncensored=hits, right=misses)).sf
     steps, left = survival.quantiles, survival.probabilities
     median = _first(steps, left)
-    if runs < 2:
+    if trainings < 2:
         return Reached(median, np.nan, np.nan, len(hits), len(misses))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore", RuntimeWarning)  # undefined where all or none got there
+        warnings.simplefilter("ignore", RuntimeWarning)  # undefined if all or none reached it
         ends = survival.confidence_interval(level, method="log-log")
     lows = np.where(np.isnan(ends.low.probabilities), left, ends.low.probabilities)
     highs = np.where(np.isnan(ends.high.probabilities), 1.0, ends.high.probabilities)
@@ -62,13 +69,13 @@ def steps_to_target(
 
 
 def _first(steps: Floats, survival: Floats) -> float:
-    """Give the first step at which no more than half are still on their way."""
+    """Return the first step at which at most half have not reached the target."""
     under = np.flatnonzero(survival <= 0.5 + 1e-12)
     return float(steps[under[0]]) if len(under) else float(np.inf)
 
 
 def area_under(steps: ArrayLike, losses: ArrayLike, initial_loss: float) -> float:
-    """Give the mean loss over a run: the area under its curve, over its steps.
+    """Return the mean loss over a training: the area under its curve, divided by its steps.
 
     >>> area_under([50, 100], [2.0, 1.0], initial_loss=4.0)
     2.25
@@ -79,7 +86,7 @@ def area_under(steps: ArrayLike, losses: ArrayLike, initial_loss: float) -> floa
 
 
 def at_fraction(steps: ArrayLike, values: ArrayLike, fraction: float, total_steps: int) -> float:
-    """Give the last value seen by a fraction of the horizon; not a number before the first.
+    """Return the last value seen by a fraction of the horizon; NaN before the first.
 
     >>> at_fraction([25, 50, 75, 100], [4.0, 3.0, 2.0, 1.0], 0.6, 100)
     3.0
@@ -89,7 +96,7 @@ def at_fraction(steps: ArrayLike, values: ArrayLike, fraction: float, total_step
 
 
 def best_so_far(losses: ArrayLike) -> Floats:
-    """Give the lowest loss up to each place; infinite before the first finite one.
+    """Return the lowest loss up to each index; infinite before the first finite one.
 
     >>> best_so_far([3.0, float("nan"), 2.0, 5.0]).tolist()
     [3.0, 3.0, 2.0, 2.0]
@@ -99,12 +106,12 @@ def best_so_far(losses: ArrayLike) -> Floats:
 
 
 def performance_profile(costs: ArrayLike, ratios: Sequence[float]) -> Floats:
-    """Give the share of problems that each solver solves within a ratio of the cheapest's cost.
+    """Return the fraction of problems that each solver solves within a ratio of the lowest cost.
 
-    Dolan & Moré 2002. A problem that nobody solves counts for all, and against all.
+    Dolan & Moré 2002. A problem that no solver solves counts as a failure of every solver.
 
     Args:
-        costs: `[solvers, problems]`, above zero; infinite where a solver misses.
+        costs: `[solvers, problems]`, above zero; infinite if a solver fails.
         ratios: at least 1.
 
     Returns:

@@ -2,18 +2,28 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+
+from schedsearch.imports import lazy
+
+if TYPE_CHECKING:
+    from scipy import stats
+else:
+    stats = lazy("scipy.stats")
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its interval, and how many observations it stands on.
+    """A value with its interval.
 
-    Where these are too few for an interval, its ends are not numbers.
+    Args:
+        value: the value.
+        low: the lower end of the interval; NaN if there are too few observations for one.
+        high: the upper end of the interval; NaN likewise.
+        count: the number of observations.
     """
 
     value: float
@@ -23,7 +33,7 @@ class Estimate:
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95) -> Estimate:
-    """Give the mean and its interval by Student's t.
+    """Return the mean, with its interval by Student's t.
 
     >>> mean_interval([1.0, 2.0, 3.0]).value
     2.0
@@ -42,9 +52,9 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Estimate:
 def resampled_interval(
     values: ArrayLike, statistic: Callable[[Any], float], level: float = 0.95
 ) -> Estimate:
-    """Give a statistic of the rows of values, and its percentile interval by resampling rows.
+    """Return a statistic of the rows of values, with its percentile interval (bootstrap over rows).
 
-    The draws are always the same.
+    The resampling is seeded, so that equal values give equal intervals.
     """
     array = np.asarray(values, dtype=float)
     value, count = float(statistic(array)), len(array)

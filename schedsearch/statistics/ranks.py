@@ -1,22 +1,26 @@
-"""How well one measure of the same things ranks them for another."""
+"""How well one measure ranks the same things as another."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
+from schedsearch.imports import lazy
 from schedsearch.statistics.intervals import Estimate
 
+if TYPE_CHECKING:
+    from scipy import stats
+else:
+    stats = lazy("scipy.stats")
+
 LEAST_PAIRS = 6
-"""With fewer, a perfect order comes too often by chance for an interval: 1 in 120 with five."""
+"""With fewer pairs, a perfect order is too often chance for an interval: 1 in 120 with five."""
 
 
 def rank_correlation(one: ArrayLike, other: ArrayLike, level: float = 0.95) -> Estimate:
-    """Give Spearman's rank correlation of pairs, with its interval by resampling pairs.
+    """Return Spearman's rank correlation of pairs, with its interval (bootstrap over pairs).
 
-    Infinities rank as the extremes that they are. Where one of the two has no order at all the
-    correlation is 0.
+    Infinite values rank as extremes. If all values of one measure are equal, the correlation is 0.
 
     >>> rank_correlation([1, 2, 3, 4, 5, 6, 7], [1, 3, 2, 4, 5, 7, 6]).value.__round__(2)
     0.93
@@ -33,7 +37,7 @@ def rank_correlation(one: ArrayLike, other: ArrayLike, level: float = 0.95) -> E
         vectorized=True,
         confidence_level=level,
         method="percentile",
-        rng=np.random.default_rng(0),  # the draws are always the same
+        rng=np.random.default_rng(0),  # equal pairs give equal intervals
         n_resamples=2000,
     ).confidence_interval
     return Estimate(value, float(found.low), float(found.high), count)

@@ -17,7 +17,7 @@ from schedsearch.errors import DataError
 from schedsearch.tasks.models import Cnn, mlp
 from schedsearch.tasks.task import Data, Split, TaskSource
 
-_VALIDATION = 10_000  # of the 60,000 training pictures
+_VALIDATION = 10_000  # pictures, of the 60,000 for training
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # the package dataset-fashion-mnist
 _FILES = tuple(
     f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
@@ -25,7 +25,7 @@ _FILES = tuple(
 
 
 def _whole(path: Path) -> bool:
-    """Say whether a file is as long as its idx header says: http://yann.lecun.com/exdb/mnist."""
+    """Return whether a file is as long as its idx header says: http://yann.lecun.com/exdb/mnist."""
     with path.open("rb") as file:
         head = file.read(4)
         if len(head) < 4 or head[:3] != b"\0\0\x08":
@@ -36,7 +36,7 @@ def _whole(path: Path) -> bool:
 
 
 def _unpack(raw: Path) -> None:
-    """Unpack the four files into raw, from there or from Debian's folder, each in one move."""
+    """Unpack the four files into `raw`, from `raw` or Debian's folder; each appears in one move."""
     for name in _FILES:
         target = raw / name
         if target.exists() and _whole(target):
@@ -49,17 +49,17 @@ def _unpack(raw: Path) -> None:
                 with gzip.open(packed[0]) as source, part.open("wb") as unpacked:
                     shutil.copyfileobj(source, unpacked)
                 if not _whole(part):
-                    raise ValueError(f"{packed[0]} is not what its name says")
+                    raise ValueError(f"{packed[0]} does not hold what its name says")
                 part.replace(target)
             finally:
                 part.unlink(missing_ok=True)
         elif target.exists():
-            target.unlink()  # a broken one, which torchvision would take as it is
+            target.unlink()  # a broken file, which torchvision would read without a check
 
 
 def _pictures(root: Path, train: bool) -> tuple[Tensor, Tensor]:
-    """Read one of the two sets; torchvision downloads it where there is a network."""
-    from torchvision.datasets import FashionMNIST  # it takes a second, so only who reads it waits
+    """Return images and targets of one set; torchvision downloads them where there is a network."""
+    from torchvision.datasets import FashionMNIST  # imported here: it takes a second
 
     raw = root / "FashionMNIST" / "raw"
     try:

@@ -1,10 +1,10 @@
-"""The small models of the built-in tasks: no buffers, no randomness while they train."""
+"""The small models of the built-in tasks: they have no buffers and draw no random numbers."""
 
 from torch import Tensor, nn
 
 
 def mlp(inputs: int, hidden: int, classes: int) -> nn.Module:
-    """Make a perceptron with two hidden layers.
+    """Return a perceptron with two hidden layers.
 
     >>> sum(p.numel() for p in mlp(64, 64, 10).parameters())
     8970
@@ -20,7 +20,7 @@ def mlp(inputs: int, hidden: int, classes: int) -> nn.Module:
 
 
 class Cnn(nn.Module):
-    """Two 3x3 convolutions of 16 and 32 channels, each halved by max pooling, and one layer.
+    """Two 3x3 convolutions (16, 32 channels), each followed by 2x2 max pooling, and a linear layer.
 
     >>> sum(p.numel() for p in Cnn(8, 10).parameters())
     6090

@@ -10,20 +10,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from schedsearch.compat import seed_cpu
 from schedsearch.seeds import derive_seed
 
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 _GPU_ROWS = 8192
-_CPU_ROWS = (128, 500)  # rows a forward pass of an evaluation takes: what fits into a cache,
-_CPU_NUMBERS = 100_000  # with about so many inputs
+_CPU_ROWS = (128, 500)  # fewest and most rows of a forward pass that evaluates,
+_CPU_NUMBERS = 100_000  # so that its inputs are about this many numbers, which fit into a cache
 
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the random numbers of the CPU and of one device; afterwards all are as they were."""
+    """Seed the random numbers of the CPU and of one device; restore their state afterwards."""
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would touch all devices
+        seed_cpu(seed)  # torch.manual_seed would touch all devices
         for one in cuda:
             with torch.cuda.device(one):
                 torch.cuda.manual_seed(seed)
@@ -56,13 +57,13 @@ class Data:
 
 @dataclass(frozen=True)
 class TaskSource:
-    """An entry of TASKS: where a task's data come from, and the models that it offers.
+    """An entry of TASKS: where the data of a task come from, and the models that the task offers.
 
     Args:
-        name: its name; for a task of your own, `"package.module:ATTRIBUTE"`.
+        name: the task's name; for a task of your own, `"package.module:ATTRIBUTE"`.
         about: one sentence.
         models: name -> factory of an untrained model; the first is the default.
-        load: reads the data, given the folder that holds them (None: look in the usual places).
+        load: reads the data, given the folder that holds them (None: the usual places).
         target_accuracy: the validation accuracy whose first step is recorded.
         loss: mean loss of outputs `[B, C]` and targets `[B]`.
     """
@@ -77,16 +78,16 @@ class TaskSource:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What a search trains: it holds no test split, so no search can touch it.
+    """What a search trains. A task holds no test split, so no search can read that split.
 
     Args:
         name: the task's name.
-        model_name: which of its models.
-        make_model: makes an untrained model.
+        model_name: the name of the model.
+        make_model: returns an untrained model.
         train: the training split, on `device`.
         validation: the validation split, on `device`.
         loss: mean loss of outputs and targets.
-        batch_size: rows of a batch; the rest of an epoch that fills no batch is left out.
+        batch_size: rows of a batch; the last rows of an epoch that fill no batch are left out.
         target_accuracy: the validation accuracy whose first step is recorded.
         device: where data and models live.
     """
@@ -122,14 +123,14 @@ class Task:
         return replace(self, make_model=make, train=train, validation=validation)
 
     def model(self, seed: int) -> nn.Module:
-        """Make a model whose weights only the seed decides (global random state is left alone)."""
+        """Return a model whose weights depend on the seed alone, not on global random state."""
         with seeded(derive_seed(seed, "weights"), torch.device("cpu")):
             return self.make_model().to(self.device)
 
     def batch_indices(self, seed: int, total_steps: int) -> Iterator[Tensor]:
         """Yield the row numbers `[batch_size]` of each step's batch, on the device.
 
-        Each epoch is a fresh permutation that only the seed and the epoch's number decide.
+        Each epoch is a fresh permutation, which depends on the seed and the epoch's number alone.
         """
         rows, per_epoch = len(self.train), self.steps_per_epoch
         for first in range(0, total_steps, per_epoch):
@@ -145,7 +146,7 @@ def _last(split: Split) -> Split:
 
 @torch.no_grad()
 def evaluate(model: nn.Module, loss: Loss, split: Split) -> tuple[Tensor, Tensor]:
-    """Give a model's mean loss and accuracy on a split, as tensors on its device (no sync)."""
+    """Return the mean loss and the accuracy of a model on a split, as tensors (no sync)."""
     was_training = model.training
     model.eval()
     losses, right = [], []

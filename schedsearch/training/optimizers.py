@@ -1,4 +1,4 @@
-"""Any optimizer of torch.optim by its name, or one of the user's by its import path."""
+"""Any optimizer of torch.optim by its name, or one of the user's own by its import path."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from schedsearch.errors import ConfigError, unknown
-from schedsearch.importing import import_path
+from schedsearch.imports import import_path
 
-_UNFIT = ("LBFGS", "SparseAdam")  # wants a closure; wants sparse gradients
+_UNFIT = ("LBFGS", "SparseAdam")  # LBFGS needs a closure, SparseAdam sparse gradients
 
 
 def optimizer_names() -> list[str]:
@@ -21,7 +21,7 @@ def optimizer_names() -> list[str]:
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """An optimizer by name, with its arguments but for the learning rate.
+    """An optimizer by name, with all arguments except the learning rate.
 
     Raises:
         ConfigError: an unknown name, or `lr` among the arguments.
@@ -36,11 +36,11 @@ class OptimizerSpec:
 
     def __post_init__(self) -> None:
         if "lr" in self.args:
-            raise ConfigError("optimizer_args must not hold lr: the schedule's base_lr is the rate")
+            raise ConfigError("optimizer_args must not hold lr: the schedule's peak_lr is the rate")
         self.torch_class()
 
     def torch_class(self) -> type[torch.optim.Optimizer]:
-        """Return the class that the name means."""
+        """Return the optimizer class of the name."""
         found: object
         if ":" in self.name:
             found = import_path(self.name, "optimizer")
@@ -49,14 +49,14 @@ class OptimizerSpec:
         else:
             raise ConfigError(unknown("optimizer", self.name, optimizer_names()))
         if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
-            raise ConfigError(f"optimizer {self.name!r} is no class of torch optimizers")
+            raise ConfigError(f"optimizer {self.name!r} is not a class of torch optimizers")
         return found
 
     def make(self, params: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        """Make the optimizer.
+        """Return the optimizer of some parameters, with a learning rate.
 
         Raises:
-            ConfigError: arguments that it does not take.
+            ConfigError: arguments that the optimizer does not take.
         """
         make: Any = self.torch_class()
         args = {k: tuple(v) if isinstance(v, list) else v for k, v in self.args.items()}

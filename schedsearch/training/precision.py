@@ -1,4 +1,4 @@
-"""Precision: train in bfloat16 where the task allows it; weights and losses stay in float32."""
+"""Precision: train in bfloat16; weights and losses stay in float32."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from schedsearch.tasks.task import Task
 
 
 class _Autocast(nn.Module):
-    """A model whose matrix products and convolutions are done in bfloat16."""
+    """A model whose matrix products and convolutions are computed in bfloat16."""
 
     def __init__(self, model: nn.Module, device_type: str) -> None:
         super().__init__()
@@ -25,9 +25,10 @@ class _Autocast(nn.Module):
 def in_bf16(task: Task) -> Task:
     """Return a task whose models compute in bfloat16 (torch's autocast).
 
-    It changes what is trained, a little; so it is a study's choice, never an engine's.
+    The precision changes the numbers of a training a little, so the study chooses it and no engine
+    does.
 
-    >>> from schedsearch.tasks import load_task
+    >>> from schedsearch.tasks.registry import load_task
     >>> task = in_bf16(load_task("digits"))
     >>> task.model(0)(task.train.inputs[:2]).dtype
     torch.float32

@@ -1,19 +1,20 @@
-"""The rates of one run, from its real scheduler, for an engine that steps many runs at once."""
+"""LiveRates: the rates of one job, from its real scheduler, for an engine that trains many jobs."""
 
 from collections.abc import Iterable
 from math import ceil
 from typing import cast
 
-from schedsearch.schedules import Schedule
-from schedsearch.schedules.compose import PlateauLR, lead_optimizer
+from schedsearch.schedules.schedule import Schedule
+from schedsearch.schedules.wrappers import PlateauLR, lead_optimizer
 
 
 def moves_more_than_the_rate(schedule: Schedule, steps: int = 64) -> bool:
-    """Say whether a schedule's scheduler changes anything of the optimizer but its rate.
+    """Return whether a schedule changes any setting of the optimizer besides the rate.
 
-    CyclicLR and OneCycleLR move the momentum when asked to; a class of the user's may do anything.
+    CyclicLR and OneCycleLR move the momentum when asked to; a class of the user's own may change
+    anything.
     """
-    optimizer = lead_optimizer(schedule.base_lr)
+    optimizer = lead_optimizer(schedule.peak_lr)
     group = optimizer.param_groups[0]
     settings = {name: group[name] for name in optimizer.defaults if name != "lr"}
     scheduler = schedule.build(optimizer, steps, evals=1)
@@ -26,13 +27,13 @@ def moves_more_than_the_rate(schedule: Schedule, steps: int = 64) -> bool:
 
 
 class LiveRates:
-    """A real torch scheduler on an optimizer of one number, stepped as in the reference loop.
+    """A real torch scheduler on an optimizer of one parameter, stepped as in the reference loop.
 
     Args:
-        schedule: which schedule.
+        schedule: the schedule.
         total_steps: the horizon, in optimizer steps.
-        steps_per_epoch: optimizer steps of an epoch, for a schedule that steps per epoch.
-        evals: evaluations of the run.
+        steps_per_epoch: optimizer steps in an epoch, for a schedule that steps once an epoch.
+        evals: number of evaluations up to the horizon.
     """
 
     def __init__(
@@ -40,14 +41,14 @@ class LiveRates:
     ) -> None:
         self._monitor = schedule.monitor
         self._every = steps_per_epoch if schedule.step_unit == "epoch" else 1
-        optimizer = lead_optimizer(schedule.base_lr)
+        optimizer = lead_optimizer(schedule.peak_lr)
         self._group = optimizer.param_groups[0]
         horizon = ceil(total_steps / self._every)
         self._scheduler = schedule.build(optimizer, horizon, evals=evals)
-        optimizer.step()  # torch warns of schedulers that are stepped before their optimizer
+        optimizer.step()  # torch warns about a scheduler that is stepped before its optimizer
 
     def over(self, steps: Iterable[int]) -> list[float]:
-        """Give the rates of the next steps (counted from 1), and step the scheduler past them."""
+        """Return the rates of the next steps, counted from 1, and step the scheduler past them."""
         rates = []
         for step in steps:
             rates.append(float(self._group["lr"]))
@@ -56,7 +57,7 @@ class LiveRates:
         return rates
 
     def tell(self, val_loss: float, val_accuracy: float) -> None:
-        """Tell a schedule that reacts to a metric what an evaluation gave."""
+        """Step a schedule that reacts to a metric with the metrics of an evaluation."""
         if self._monitor is not None:
             metric = val_loss if self._monitor == "val_loss" else val_accuracy
             cast(PlateauLR, self._scheduler).step(metric)

@@ -1,102 +1,81 @@
-"""The reference engine: one run at a time, in a plain loop. It is what every other must equal."""
+"""The reference engine: one job at a time, in a plain loop. Every other engine must equal it."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import ceil
 from time import perf_counter
-from typing import TypeAlias, cast
+from typing import cast
 
 import torch
 from torch import nn
 
-from schedsearch.schedules import Schedule
-from schedsearch.schedules.compose import PlateauLR
+from schedsearch.schedules.wrappers import PlateauLR
 from schedsearch.seeds import derive_seed
-from schedsearch.tasks.task import Task, evaluate, seeded
+from schedsearch.tasks.task import evaluate, seeded
 from schedsearch.training.curve import Curve, Evaluation
-from schedsearch.training.optimizers import OptimizerSpec
-
-# Told of each evaluation of the run at an index; returns True to stop that run.
-OnEval: TypeAlias = Callable[[int, Evaluation], bool]
-
-# Told of each run as it ends, at its index.
-OnEnd: TypeAlias = Callable[[int, Curve], None]
-
-DIVERGE_FACTOR = 3.0  # a validation loss this far above that of the untrained model is given up
+from schedsearch.training.recipe import Ended, Job, OnEnd, OnEval, Recipe
 
 
 def train(
-    task: Task,
-    schedules: Sequence[Schedule],
+    recipe: Recipe,
+    jobs: Sequence[Job],
     *,
-    total_steps: int,
-    seed: int | Sequence[int],
-    eval_steps: Sequence[int],
-    optimizer: OptimizerSpec,
     on_eval: OnEval | None = None,
     on_end: OnEnd | None = None,
-    diverge_factor: float = DIVERGE_FACTOR,
 ) -> list[Curve]:
-    """Train a model for each schedule, on the task's device, and return what each recorded.
+    """Train the jobs one after the other, on the task's device, and return their curves.
 
     Args:
-        task: what is trained.
-        schedules: one schedule a run.
-        total_steps: the horizon, in optimizer steps.
-        seed: decides weights and batches; one for all runs, or one for each.
-        eval_steps: the steps after which a run is evaluated (see `evaluation_steps`).
-        optimizer: which optimizer, with its arguments.
-        on_eval: called with a run's index and each evaluation that it survives; True stops it.
-        on_end: called with a run's index and its curve, as soon as it has ended.
-        diverge_factor: a run ends as diverged when its validation loss is not finite, or more
-            than this many times that of the untrained model.
+        recipe: how each job is trained.
+        jobs: what is trained; `recipe.job(schedule, seed, total_steps)` makes one.
+        on_eval: called as `on_eval(job, row)` after each evaluation that a job survives; when it
+            returns True, the job ends there, and its curve is marked `stopped`.
+        on_end: called as `on_end(ended)` as soon as a job has ended, with the job, its curve, and
+            its model where the job keeps the model.
 
     Returns:
-        The curves, in the order of the schedules.
+        One curve for each job, in the order of the jobs. The rows of a curve hold steps, rates,
+        losses, an accuracy in [0, 1], and seconds of training without those of the evaluations.
+
+    Raises:
+        ScheduleError: a horizon that is too short for its schedule.
+        ConfigError: arguments that the optimizer does not take.
+
+    >>> from schedsearch import OptimizerSpec, Schedule, load_task
+    >>> recipe = Recipe(load_task("digits"), OptimizerSpec("SGD", {"momentum": 0.9}), evals=2)
+    >>> jobs = [recipe.job(Schedule("StepLR", rate), 0, total_steps=20) for rate in (0.02, 0.05)]
+    >>> curves = train(recipe, jobs)
+    >>> [row.step for row in curves[0].rows]
+    [10, 20]
+    >>> curves[0].final.val_loss < curves[0].initial_loss
+    True
     """
-    seeds = [seed] * len(schedules) if isinstance(seed, int) else list(seed)
     curves = []
-    for index, (schedule, own_seed) in enumerate(zip(schedules, seeds, strict=True)):
-        tell = None if on_eval is None else (lambda row, i=index: on_eval(i, row))
-        _, curve = fit(
-            task,
-            schedule,
-            total_steps=total_steps,
-            seed=own_seed,
-            eval_steps=eval_steps,
-            optimizer=optimizer,
-            on_eval=tell,
-            diverge_factor=diverge_factor,
-        )
+    for job in jobs:
+        model, curve = fit(recipe, job, on_eval=on_eval and partial(on_eval, job))
         curves.append(curve)
         if on_end is not None:
-            on_end(index, curve)
+            on_end(Ended(job, curve, model if job.keeps_model else None))
     return curves
 
 
 def fit(
-    task: Task,
-    schedule: Schedule,
-    *,
-    total_steps: int,
-    seed: int,
-    eval_steps: Sequence[int],
-    optimizer: OptimizerSpec,
-    on_eval: Callable[[Evaluation], bool] | None = None,
-    diverge_factor: float = DIVERGE_FACTOR,
+    recipe: Recipe, job: Job, *, on_eval: Callable[[Evaluation], bool] | None = None
 ) -> tuple[nn.Module, Curve]:
-    """Train one model with one schedule; return it with its curve. Arguments as in `train`."""
-    with seeded(derive_seed(seed, "training"), task.device):  # for models that draw: dropout
-        model = task.model(seed)
-        optim = optimizer.make(model.parameters(), lr=schedule.base_lr)
+    """Train one job; return its model and its curve. `on_eval` is called with the row alone."""
+    task, schedule = recipe.trained_task, job.schedule
+    with seeded(derive_seed(job.seed, "training"), task.device):  # for models that draw: dropout
+        model = task.model(job.seed)
+        optim = recipe.optimizer.make(model.parameters(), lr=schedule.peak_lr)
         per_epoch = task.steps_per_epoch if schedule.step_unit == "epoch" else 1
-        horizon = ceil(total_steps / per_epoch)  # in the unit that the scheduler steps in
-        scheduler = schedule.build(optim, horizon, evals=len(eval_steps))
+        horizon = ceil(job.total_steps / per_epoch)  # in the unit that the scheduler steps in
+        scheduler = schedule.build(optim, horizon, evals=len(job.eval_steps))
         initial_loss = float(evaluate(model, task.loss, task.validation)[0])
 
         rows: list[Evaluation] = []
-        due, seconds, started = set(eval_steps), 0.0, perf_counter()
+        due, seconds, started = set(job.eval_steps), 0.0, perf_counter()
         loss_sum = torch.zeros((), device=task.device)
-        for step, indices in enumerate(task.batch_indices(seed, total_steps), start=1):
+        for step, indices in enumerate(task.batch_indices(job.seed, job.end), start=1):
             loss = task.loss(model(task.train.inputs[indices]), task.train.targets[indices])
             optim.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -115,7 +94,7 @@ def fit(
             numbers = (rate, train_loss, float(val_loss), float(val_accuracy), seconds)
             row = Evaluation(step, *numbers)
             rows.append(row)
-            if not row.finite or row.val_loss > diverge_factor * initial_loss:
+            if row.diverged(initial_loss, recipe.diverge_factor):
                 return model, Curve(tuple(rows), initial_loss, diverged=True)
             if on_eval is not None and on_eval(row):
                 return model, Curve(tuple(rows), initial_loss, stopped=True)

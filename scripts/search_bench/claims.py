@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from schedsearch.statistics import compare
+from schedsearch.statistics.compare import compare
 
 SIMULATIONS = 200
 SEEDS, SCHEDULES = 8, 6

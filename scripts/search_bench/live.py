@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 from schedsearch import open_run, run_study
 from schedsearch.config import StudyConfig, parse_config
 from schedsearch.files import write_atomically
-from schedsearch.schedules import Schedule
+from schedsearch.schedules.schedule import Schedule
 from schedsearch.search.events import Event, Trained
 from schedsearch.seeds import derive_seed
-from schedsearch.training import Engine, choose_engine, threads
+from schedsearch.training.choice.probe import choose_trainer
+from schedsearch.training.choice.trainer import Trainer
+from schedsearch.training.choice.way import EngineWish
 from search_bench.replay import CONFIRM_SEEDS
 from search_bench.setups import Setup
 from search_bench.table import FOLDER, FRESH_SEEDS, say, training_seed
@@ -73,7 +75,7 @@ def arms(setup: Setup) -> tuple[Arm, ...]:
         Arm("TPE", full | {"search": one}),
         Arm("TPE, MedianPruner", full | {"search": one | {"pruner": "MedianPruner"}}),
         Arm(
-            "TPE, Hyperband over cut runs",
+            "TPE, Hyperband over cut trainings",
             full | {"search": one | {"pruner": "HyperbandPruner", "pruner_args": hyperband}},
         ),
         Arm("schedsearch", {"trials": _TRIALS[setup.name]}),
@@ -96,7 +98,7 @@ def config_of(setup: Setup, arm: Arm, seed: int) -> StudyConfig:
             "threads": 1 if alone else 0,
             "engine": "reference" if alone else "auto",
         },
-        "space": {"base_lr": list(setup.base_lr)},
+        "space": {"peak_lr": list(setup.peak_lr)},
         "confirmation": {"seeds": 0},
     }
     return parse_config(study | arm.study)
@@ -163,28 +165,21 @@ def truths(setup: Setup, schedules: Sequence[str]) -> dict[str, float]:
     if new:
         say(f"{setup.name}: {len(new)} picks on {FRESH_SEEDS - CONFIRM_SEEDS} fresh seeds")
         steps = len(new) * setup.total_steps * (FRESH_SEEDS - CONFIRM_SEEDS)
-        engine = choose_engine(
-            setup.load(), setup.optimizer, waves=[(64, 1)], steps=steps, thread_count=1
-        )
-        with threads(engine.threads):
-            known |= dict(zip(new, _mean_losses(setup, new, engine).tolist(), strict=True))
+        wish = EngineWish(threads=1)
+        trainer = choose_trainer(setup.recipe(), wish, waves=[(64, 1)], steps=steps)
+        known |= dict(zip(new, _mean_losses(setup, new, trainer).tolist(), strict=True))
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, json.dumps(known).encode())
     return known
 
 
-def _mean_losses(setup: Setup, texts: Sequence[str], engine: Engine) -> NDArray[np.float64]:
+def _mean_losses(setup: Setup, texts: Sequence[str], trainer: Trainer) -> NDArray[np.float64]:
     seeds = [training_seed(i) for i in range(CONFIRM_SEEDS + 1, FRESH_SEEDS + 1)]
     losses = []
     for seed in seeds:
-        curves = engine.train(
-            setup.load(),
-            [Schedule.from_json(text) for text in texts],
-            total_steps=setup.total_steps,
-            seed=seed,
-            eval_steps=setup.eval_steps,
-            optimizer=setup.optimizer,
-        )
+        schedules = [Schedule.from_json(text) for text in texts]
+        jobs = [trainer.recipe.job(each, seed, setup.total_steps) for each in schedules]
+        curves = trainer.train(jobs)
         losses.append([np.inf if c.diverged else c.final.val_loss for c in curves])
     return np.asarray(np.mean(losses, axis=0))
 

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from schedsearch import open_run, run_study
+from schedsearch.confirmation.read import confirmation_frame, confirming_trials
 from schedsearch.files import write_atomically
+from schedsearch.report.leaderboard import leaderboard_of
 from schedsearch.seeds import derive_seed
 from search_bench.live import FAMILIES, Arm, config_of, truths
 from search_bench.replay import CONFIRM_SEEDS
@@ -87,15 +89,15 @@ def rank(table: Table, arm: Arm, seed: int) -> Ranking:
 
 def _ranking(folder: Path, horizon: int) -> Ranking:
     run = open_run(folder)
-    board, trials = run.leaderboard(), run.trials()
+    board, trials = leaderboard_of(run), run.trials()
     finished = trials[trials["state"] == "finished"].sort_values("val_loss")
     best = finished.drop_duplicates("family").set_index("family")
     values = dict(zip(board["family"], board["val_loss"].fillna(np.inf), strict=True))
     steps = int(trials["spent_steps"].sum())
     schedules = {str(family): str(text) for family, text in best["schedule"].items()}
-    confirmed = run.confirmation()
+    confirmed = confirmation_frame(run)
     if len(confirmed):
-        steps += len(run.confirmation_trials()) * horizon
+        steps += len(confirming_trials(run)) * horizon
         tops = confirmed[confirmed["roles"].str.contains("finalist")].set_index("family")
         values |= tops["mean"].fillna(np.inf).to_dict()
         schedules |= {str(family): str(text) for family, text in tops["json"].items()}
@@ -113,7 +115,7 @@ def scores(table: Table, seeds: int) -> dict[str, list[Score]]:
 
 
 def family_truths(table: Table, rankings: Sequence[Ranking]) -> dict[str, float]:
-    """Give the best truth of each family, of all its schedules that were ever found."""
+    """Return the best truth of each family, of all its schedules that were ever found."""
     texts = [text for ranking in rankings for text in ranking.schedules.values()]
     known = truths(table.setup, texts)
     by_family: dict[str, float] = {}
@@ -156,7 +158,7 @@ def replayed_tau(table: Table, trials: int, replays: int = 500) -> float:
 
 
 def ceiling(table: Table) -> float:
-    """Give the tau of the families' bests between two and the other fresh seeds, over all pairs.
+    """Return the tau of the families' bests between two and the other fresh seeds, over all pairs.
 
     No study can be expected to order the families better than seeds agree on their order.
     """

@@ -41,7 +41,7 @@ class Regret:
     error: float
 
 
-def full_runs(table: Table, order: Indices, budget: float) -> int:
+def full_trainings(table: Table, order: Indices, budget: float) -> int:
     """Train each at the full horizon until the budget is spent; pick the best seen."""
     horizon = table.setup.total_steps
     count = max(1, int((np.cumsum(table.spent[horizon][order]) <= budget).sum()))
@@ -70,11 +70,11 @@ def cut_halving(
 
 
 def median_pruner(table: Table, order: Indices, budget: float, *, startup: int = 5) -> int:
-    """Stop a run whose best loss so far is above the median of finished runs' (Optuna's rule).
+    """Stop a training whose best loss so far is above the median of finished ones' (Optuna's rule).
 
-    As optuna.pruners.MedianPruner does with its defaults: five runs are never stopped; then a
-    run is, when its best loss up to an evaluation is worse than the median of what the finished
-    runs had at that evaluation.
+    As optuna.pruners.MedianPruner does with its defaults: five trainings are never stopped; then a
+    training is, when its best loss up to an evaluation is worse than the median of what the
+    finished trainings had at that evaluation.
     """
     steps, spent = np.array(table.setup.eval_steps, dtype=float), 0.0
     finished: list[int] = []
@@ -98,7 +98,7 @@ def median_pruner(table: Table, order: Indices, budget: float, *, startup: int =
 def confirmed(
     table: Table, order: Indices, budget: float, *, rungs: Sequence[int], eta: int, finalists: int
 ) -> int:
-    """Halve squeezed runs, train the best few on fresh seeds, and pick by the mean over these."""
+    """Halve squeezed trainings, train the best few on fresh seeds, and pick by their mean."""
     price = finalists * CONFIRM_SEEDS * table.setup.total_steps
     if price >= 0.7 * budget:
         return squeezed_halving(table, order, budget, rungs=rungs, eta=eta)
@@ -135,13 +135,14 @@ def methods(table: Table, rungs: Sequence[int], eta: int) -> list[Method]:
     cuts = tuple(min(steps, key=lambda step: abs(step - rung)) for rung in rungs)  # where seen
     named, cut = (", ".join(map(str, (*some, full))) for some in (rungs, cuts))
     return [
-        Method("random, full runs", full_runs),
-        Method("MedianPruner over cut runs", median_pruner),
+        Method("random, full trainings", full_trainings),
+        Method("MedianPruner over cut trainings", median_pruner),
         Method(
-            f"halving over cut runs ({cut}; eta {eta})", partial(cut_halving, rungs=cuts, eta=eta)
+            f"halving over cut trainings ({cut}; eta {eta})",
+            partial(cut_halving, rungs=cuts, eta=eta),
         ),
         Method(
-            f"halving over squeezed runs ({named}; eta {eta})",
+            f"halving over squeezed trainings ({named}; eta {eta})",
             partial(squeezed_halving, rungs=tuple(rungs), eta=eta),
         ),
         Method(
@@ -154,7 +155,7 @@ def methods(table: Table, rungs: Sequence[int], eta: int) -> list[Method]:
 def _climbed(
     table: Table, order: Indices, budget: float, rungs: Sequence[int], eta: int
 ) -> Indices:
-    """Give the schedules that come to the full horizon, of a cohort that takes the budget."""
+    """Return the schedules that come to the full horizon, of a cohort that takes the budget."""
     horizons = (*rungs, table.setup.total_steps)
     left = order[: _cohort(horizons, eta, budget, len(order))]
     for horizon in rungs:
@@ -163,7 +164,7 @@ def _climbed(
 
 
 def _cohort(costs: Sequence[int], eta: int, budget: float, most: int) -> int:
-    """Give the largest cohort whose rungs fit into a budget."""
+    """Return the largest cohort whose rungs fit into a budget."""
 
     def price(count: int) -> float:
         total = 0.0

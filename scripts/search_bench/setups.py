@@ -7,11 +7,13 @@ from pathlib import Path
 import torch
 
 from schedsearch.horizon import evaluation_steps
-from schedsearch.schedules import FAMILIES, Space
-from schedsearch.schedules.space import make_space
-from schedsearch.tasks import TASKS, Data, Split, Task, TaskSource, load_task
+from schedsearch.schedules.families import FAMILIES
+from schedsearch.schedules.space import Space, make_space
 from schedsearch.tasks.models import mlp
-from schedsearch.training import OptimizerSpec
+from schedsearch.tasks.registry import TASKS, load_task
+from schedsearch.tasks.task import Data, Split, Task, TaskSource
+from schedsearch.training.optimizers import OptimizerSpec
+from schedsearch.training.recipe import Recipe
 
 _TRAIN, _VALIDATION = 40_000, 4_000
 
@@ -45,7 +47,7 @@ class Setup:
         total_steps: the full horizon, T.
         evals: evaluations of a run; the steps where a run can be cut.
         rungs: shorter horizons at which all schedules are trained squeezed.
-        base_lr: the range of peak rates.
+        peak_lr: the range of peak rates.
         optimizer: what steps.
     """
 
@@ -54,25 +56,29 @@ class Setup:
     total_steps: int
     evals: int
     rungs: tuple[int, ...]
-    base_lr: tuple[float, float]
+    peak_lr: tuple[float, float]
     optimizer: OptimizerSpec
 
     @property
     def eval_steps(self) -> tuple[int, ...]:
-        """The steps of a full run after which it is evaluated."""
+        """The steps of a full training after which it is evaluated."""
         return evaluation_steps(self.total_steps, self.evals)
 
     def space(self, families: str | tuple[str, ...] = "all") -> Space:
         """Return the search space over some families."""
         return make_space(
             families,
-            base_lr=self.base_lr,
+            peak_lr=self.peak_lr,
             warmup="optional",
             warmup_frac=(0.02, 0.1),
             warmup_start_factor=0.01,
             step_unit="step",
             evals=self.evals,
         )
+
+    def recipe(self) -> Recipe:
+        """Return how its schedules are trained."""
+        return Recipe(self.load(), self.optimizer, self.evals)
 
     def load(self) -> Task:
         """Load the task onto the CPU."""
@@ -91,7 +97,7 @@ SETUPS: tuple[Setup, ...] = (
         total_steps=1800,
         evals=18,
         rungs=(100, 200, 300, 450, 600, 900),
-        base_lr=(0.01, 0.5),
+        peak_lr=(0.01, 0.5),
         optimizer=OptimizerSpec("SGD", {"momentum": 0.9}),
     ),
     Setup(
@@ -100,7 +106,7 @@ SETUPS: tuple[Setup, ...] = (
         total_steps=600,
         evals=12,
         rungs=(100, 150, 200, 300),
-        base_lr=(0.003, 0.3),
+        peak_lr=(0.003, 0.3),
         optimizer=OptimizerSpec("SGD", {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}),
     ),
 )

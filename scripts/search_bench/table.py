@@ -20,10 +20,12 @@ import optuna
 from numpy.typing import NDArray
 
 from schedsearch.files import write_atomically
-from schedsearch.horizon import evaluation_steps
-from schedsearch.schedules import Schedule, suggest_schedule
+from schedsearch.schedules.schedule import Schedule
+from schedsearch.schedules.space import suggest_schedule
 from schedsearch.seeds import derive_seed
-from schedsearch.training import Engine, choose_engine, threads
+from schedsearch.training.choice.probe import choose_trainer
+from schedsearch.training.choice.trainer import Trainer
+from schedsearch.training.choice.way import EngineWish
 from search_bench.setups import FAMILY_NAMES, Setup
 
 Floats = NDArray[np.float64]
@@ -51,8 +53,8 @@ class Table:
         squeezed: horizon -> final losses `[N]` of the schedule built for it, on the search's seed;
             the full horizon is among them. Infinite where it diverged.
         spent: horizon -> optimizer steps `[N]` that this took.
-        cut: losses `[N, evals]` of the full run on the search's seed at `setup.eval_steps`.
-        fresh: final losses `[FRESH_SEEDS, N]` of full runs on fresh seeds.
+        cut: losses `[N, evals]` of the full training on the search's seed at `setup.eval_steps`.
+        fresh: final losses `[FRESH_SEEDS, N]` of full trainings on fresh seeds.
     """
 
     setup: Setup
@@ -100,7 +102,7 @@ def pool(setup: Setup) -> tuple[Schedule, ...]:
 
 
 def training_seed(number: int) -> int:
-    """Give what decides weights and batches of a piece's seed."""
+    """Return what decides weights and batches of a piece's seed."""
     return derive_seed(0, "truth", number)
 
 
@@ -148,32 +150,23 @@ def _train(
     folder: Path,
     thread_count: int | None,
 ) -> None:
-    task, steps = setup.load(), sum(piece.horizon for piece in missing) * len(schedules)
-    engine = choose_engine(
-        task, setup.optimizer, waves=[(64, 1)], steps=steps, thread_count=thread_count
-    )
-    say(f"{setup.name}: {len(schedules)} schedules, {steps:,} steps; engine: {engine.summary}")
+    steps = sum(piece.horizon for piece in missing) * len(schedules)
+    wish = EngineWish(threads=thread_count)
+    trainer = choose_trainer(setup.recipe(), wish, waves=[(64, 1)], steps=steps)
+    how = trainer.way.summary
+    say(f"{setup.name}: {len(schedules)} schedules, {steps:,} steps; engine: {how}")
     started, done = time.monotonic(), 0
-    with threads(engine.threads):
-        for piece in missing:
-            _train_piece(setup, schedules, piece, engine, _file(folder, piece))
-            done += piece.horizon * len(schedules)
-            left = (time.monotonic() - started) * (steps - done) / done
-            say(f"{setup.name}: horizon {piece.horizon}, seed {piece.seed}; {left:.0f} s left")
+    for piece in missing:
+        _train_piece(schedules, piece, trainer, _file(folder, piece))
+        done += piece.horizon * len(schedules)
+        left = (time.monotonic() - started) * (steps - done) / done
+        say(f"{setup.name}: horizon {piece.horizon}, seed {piece.seed}; {left:.0f} s left")
 
 
-def _train_piece(
-    setup: Setup, schedules: Sequence[Schedule], piece: Piece, engine: Engine, file: Path
-) -> None:
-    curves = engine.train(
-        setup.load(),
-        schedules,
-        total_steps=piece.horizon,
-        seed=training_seed(piece.seed),
-        eval_steps=evaluation_steps(piece.horizon, setup.evals),
-        optimizer=setup.optimizer,
-    )
-    losses = np.full((len(schedules), setup.evals), np.inf)
+def _train_piece(schedules: Sequence[Schedule], piece: Piece, trainer: Trainer, file: Path) -> None:
+    recipe, seed = trainer.recipe, training_seed(piece.seed)
+    curves = trainer.train([recipe.job(each, seed, piece.horizon) for each in schedules])
+    losses = np.full((len(schedules), recipe.evals), np.inf)
     for row, curve in zip(losses, curves, strict=True):
         seen = [evaluation.val_loss for evaluation in curve.rows]
         row[: len(seen) - curve.diverged] = seen[: len(seen) - curve.diverged]

@@ -33,7 +33,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def fidelity_rows(table: Table) -> list[list[str]]:
-    """Say how each cheap run ranks the pool: over all, and among the better half by truth."""
+    """Return how each cheap training ranks the pool: over all, and among the better half."""
     truth = table.truth()
     half = np.argsort(truth)[: len(truth) // 2]
     cheap = {"another seed, in full": table.squeezed[table.setup.total_steps]}
@@ -48,7 +48,7 @@ def fidelity_rows(table: Table) -> list[list[str]]:
 
 
 def survey(table: Table) -> list[dict[str, Any]]:
-    """Replay halving over squeezed runs with every choice of rungs and eta, the best first."""
+    """Replay halving over squeezed trainings with every choice of rungs and eta, the best first."""
     found = []
     for rungs, eta in halvings(table):
         method = Method("", partial(squeezed_halving, rungs=rungs, eta=eta))
@@ -70,13 +70,13 @@ class Replayed:
         ]
 
     def sentence(self) -> str:
-        """Say what each method needs for what 24 full runs find."""
+        """Return what each method needs for what 24 full trainings find."""
         target = next(iter(self.regrets.values()))[24.0].mean
         said = [
             f"{name}: {budget_for({b: r.mean for b, r in at.items()}, target)}"
             for name, at in self.regrets.items()
         ]
-        return f"Compute for the regret of 24 full runs ({target:.4f}): {'; '.join(said)}"
+        return f"Compute for the regret of 24 full trainings ({target:.4f}): {'; '.join(said)}"
 
 
 def replayed(table: Table, rungs: Sequence[int], eta: int) -> Replayed:
@@ -90,7 +90,7 @@ def replayed(table: Table, rungs: Sequence[int], eta: int) -> Replayed:
 
 
 def budget_for(curve: dict[float, float], target: float) -> str:
-    """Say at which budget a curve comes down to a regret, between the budgets that it has.
+    """Return the budget at which a curve comes down to a regret, between the budgets that it has.
 
     >>> budget_for({6.0: 0.03, 12.0: 0.01}, 0.02)
     '9.0'
@@ -125,7 +125,7 @@ class LiveCurves:
         ]
 
     def compared(self, one: str, at: float, other: str, other_at: float) -> str:
-        """Say whether an arm at a budget is better than another at its own, by three errors."""
+        """Return whether an arm at a budget is better than another at its own, by three errors."""
         (mean, error), (other_mean, other_error) = self.mean(one, at), self.mean(other, other_at)
         gap, both = other_mean - mean, float(np.hypot(error, other_error))
         text = f"{one} at {at:g} against {other} at {other_at:g}: "

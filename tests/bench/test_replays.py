@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 from search_bench import claims
 from search_bench.live import Step, pick_at
 from search_bench.rank import Ranking, score
-from search_bench.replay import cut_halving, full_runs, median_pruner, squeezed_halving
+from search_bench.replay import cut_halving, full_trainings, median_pruner, squeezed_halving
 from search_bench.tables import budget_for
 
 STEPS = (10, 20, 30, 40)
@@ -65,14 +65,19 @@ def test_the_median_rule_is_that_of_optuna(seed: int, runs: int) -> None:
     assert median_pruner(table(cut), np.arange(30), budget) == expected
 
 
-def test_full_runs_stop_where_the_budget_ends() -> None:
+def test_full_trainings_stop_where_the_budget_ends() -> None:
     cut = [[9, 9, 9, 3], [9, 9, 9, 2], [9, 9, 9, 1]]
     order = np.array([0, 1, 2])
-    assert [full_runs(table(cut), order, budget) for budget in (40, 80, 119, 120)] == [0, 1, 1, 2]
+    assert [full_trainings(table(cut), order, budget) for budget in (40, 80, 119, 120)] == [
+        0,
+        1,
+        1,
+        2,
+    ]
 
 
 def test_halving_keeps_the_best_of_a_rung_and_pays_for_all() -> None:
-    """Three at 10 steps and one at 40 are 70 steps; cut runs go on from there: 60."""
+    """Three at 10 steps and one at 40 are 70 steps; cut trainings go on from there: 60."""
     cut = [[1, 9, 9, 5], [2, 9, 9, 4], [3, 9, 9, 1]]
     rungs: dict[str, Any] = {"rungs": (10,), "eta": 3}
     known = table(cut, {10: [3, 1, 2]})

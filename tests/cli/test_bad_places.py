@@ -175,7 +175,7 @@ def schedule_file(tmp_path: Path, text: str) -> Path:
     [
         (lambda text: text[: len(text) // 2], "no complete JSON"),
         (lambda text: "", "no complete JSON"),
-        (lambda text: text.replace('"version": 1', '"version": 2', 1), "newer"),
+        (lambda text: text.replace('"version": 2', '"version": 3', 1), "newer"),
         (lambda text: text.replace("schedsearch.best", "somebody.else"), "no schedule"),
         (lambda text: text.replace('"family": "', '"family": "X'), "unknown family"),
     ],
@@ -209,10 +209,10 @@ def test_a_preview_that_cannot_be_drawn(refused: Callable[..., str], tmp_path: P
 def test_an_export_without_a_finished_trial(
     refused: Callable[..., str], cli: Command, study_file: StudyFile, runs_dir: Path
 ) -> None:
-    file = study_file(families=["Constant"], space={"base_lr": [500.0, 900.0]}, trials=2)
+    file = study_file(families=["Constant"], space={"peak_lr": [500.0, 900.0]}, trials=2)
     line = refused_after_training(cli, "run", file, "--runs-dir", runs_dir, "--name", "r", "-q")
     assert "all 2 trials of 'r' diverged" in line
-    assert "base_lr" in line
+    assert "peak_lr" in line
     assert "no finished trial" in refused(
         "export", "r", "--runs-dir", runs_dir, "-o", runs_dir / "best.json"
     )

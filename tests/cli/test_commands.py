@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 import typer
 
-from schedsearch import FAMILIES, TASKS, load_schedule, open_run
+from schedsearch import FAMILIES, TASKS, Family, Schedule, load_schedule, open_run
 from schedsearch.cli.app import app
 from schedsearch.config import parse_config
+from schedsearch.report.leaderboard import leaderboard_of
 
 Command = Callable[..., tuple[int, str, str]]
 StudyFile = Callable[..., Path]
@@ -86,7 +87,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(
     many = ("--trials", 20_000, "--engine", "fused", "--stack", 8, "--threads", 1)
     out = ok("run", file, "--dry-run", *many)
     assert re.search(
-        r"\nengine +fused, \d runs at once, 1 thread: the reference engine would take \d", out
+        r"\nengine +fused, \d jobs at once, 1 thread: the reference engine would take \d", out
     )
 
 
@@ -119,7 +120,7 @@ def test_status_shows_states_families_and_origin(ok: Callable[..., str], finishe
     assert "8 finished; of 8" in out
     assert run.attributes["fingerprint"] in out
     assert f"torch {run.attributes['provenance']['versions']['torch']}" in out
-    for family in run.leaderboard()["family"]:
+    for family in leaderboard_of(run)["family"]:
         assert family in out
 
 
@@ -159,6 +160,33 @@ def test_families_names_every_family_with_its_parameters(ok: Callable[..., str])
     for family in FAMILIES:
         for param in family.params:
             assert any(line.split()[:1] == [param.name] for line in lines), param.name
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_families_prints_one_family_in_full(ok: Callable[..., str], family: Family) -> None:
+    out = ok("families", family.name)
+    assert family.torch_class in out
+    assert family.formula in out
+    for param in family.params:
+        for text in (f"{param.name}: {param.about}", param.describe(), param.limits()):
+            assert text in out
+    schedule = Schedule(family.name, 1.0)
+    metrics = [1.0] * 20 if schedule.reacts_to_metric else None
+    rates = schedule.trace(100, metrics=metrics)
+    shown = dict(re.findall(r"step +(\d+)  (\S+)", out))
+    assert len(shown) >= 10
+    assert shown == {step: f"{rates[int(step) - 1]:.4g}" for step in shown}
+
+
+def test_an_unknown_family_is_one_line(refused: Callable[..., str]) -> None:
+    assert "did you mean 'StepLR'?" in refused("families", "StepRL")
+
+
+def test_the_table_of_families_has_their_torch_classes(ok: Callable[..., str]) -> None:
+    rows = ok("families", "--markdown").splitlines()[2:]
+    assert len(rows) == len(FAMILIES)
+    for row, family in zip(rows, FAMILIES, strict=True):
+        assert row.split(" | ")[1] == family.torch_class
 
 
 def test_tasks_names_every_task_with_its_models(ok: Callable[..., str]) -> None:
@@ -249,7 +277,7 @@ def test_every_command_has_help_with_an_example(ok: Callable[..., str]) -> None:
 def test_help_imports_neither_torch_nor_optuna() -> None:
     code = (
         "import sys; sys.argv = ['schedsearch', '--help']\n"
-        "from schedsearch.cli import main\n"
+        "from schedsearch.cli.app import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "slow = {'torch', 'optuna', 'pandas', 'matplotlib', 'sklearn', 'sqlalchemy'}\n"

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schedsearch import load_schedule, open_run
-from schedsearch.outputs.machine import KINDS, JsonLines, as_markdown, as_text, line_of
-from schedsearch.schedules import Schedule
+from schedsearch.cli.show.json_lines import KINDS, JsonLines, as_markdown, as_text, line_of
+from schedsearch.confirmation.read import confirmation_of
+from schedsearch.schedules.schedule import Schedule
 from schedsearch.search.events import Event, Note, Trained
 
 Command = Callable[..., tuple[int, str, str]]
@@ -82,7 +83,7 @@ def test_a_run_prints_its_events_and_its_result(
     assert sorted(trials) == sorted([*range(2), *range(9)])
     assert kinds.count("result") == 1
     result, run = lines[-1], open_run(runs_dir / "r")
-    confirmed = run.confirmed_now
+    confirmed = confirmation_of(run)
     assert confirmed is not None
     assert result["confirmed"] is result["concluded"] is True
     assert Schedule.from_dict(result["schedule"]) == confirmed.winner.finalist.schedule

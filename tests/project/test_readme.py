@@ -1,48 +1,200 @@
-"""The README is true: its code runs, its table is the program's, its files and options exist."""
+"""The README files are true: code runs, tables are the programs', links and commands exist."""
 
 import re
 import shutil
+import sys
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from schedsearch.cli.app import app
 from schedsearch.config import parse_config
-from schedsearch.outputs.family_table import as_markdown
-from schedsearch.schedules import Schedule
+from schedsearch.config_tables import Confirmation, Search
+from schedsearch.objective import OBJECTIVES
+from schedsearch.schedules.schedule import Schedule
+from schedsearch.search.samplers import SAMPLERS
+from schedsearch.statistics.compare import TESTS
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+import make_docs
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-TOML = re.findall(r"```toml\n(.*?)```", README, flags=re.DOTALL)
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in make_docs.readmes()}
+PROSE = {name: re.sub(r"```.*?```", "", text, flags=re.DOTALL) for name, text in PAGES.items()}
+README = PAGES["README.md"]
+MOST_LINES = 200
+each_page = pytest.mark.parametrize("page", PAGES)
 
 
-def test_the_family_table_is_what_the_command_prints() -> None:
-    table = README.partition("families --markdown` -->\n")[2].partition("<!-- /families -->")[0]
-    assert table == as_markdown(), "paste what `schedsearch families --markdown` prints"
+def blocks(language: str) -> list[Any]:
+    """Return the code blocks of a language, of all pages, each with an id."""
+    return [
+        pytest.param(code, id=f"{page.removesuffix('README.md')}{i}")
+        for page, text in PAGES.items()
+        for i, code in enumerate(re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL))
+    ]
 
 
-@pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
-def test_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def files_of(page: str) -> dict[str, str]:
+    """Return the code blocks that begin with a file's name: `# mytask.py`."""
+    found = re.findall(r"```(?:python|toml)\n# (\w+\.\w+)\n(.*?)```", PAGES[page], flags=re.DOTALL)
+    return dict(found)
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors that GitHub makes of a page's headings."""
+    titles = re.findall(r"^#+ (.+)$", path.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def links(page: str) -> Iterator[str]:
+    """Yield where a page's links and pictures lead, except to the web."""
+    found = re.findall(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"", PROSE[page])
+    yield from (link for pair in found for link in pair if link and "://" not in link)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go to a folder that has what the examples read: runs/digits/best.json."""
     folder = tmp_path / "runs" / "digits"
     folder.mkdir(parents=True)
     (folder / "best.json").write_text(Schedule("CosineAnnealingLR", 0.05).to_json())
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {})
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
 
 
-@pytest.mark.parametrize("code", TOML, ids=range(len(TOML)))
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= MOST_LINES
+
+
+@each_page
+def test_links_and_pictures_exist(page: str) -> None:
+    for link in links(page):
+        name, _, anchor = link.partition("#")
+        path = (ROOT / page).parent / name if name else ROOT / page
+        assert path.exists(), link
+        assert not anchor or anchor in anchors(path), link
+
+
+def test_links_are_found() -> None:
+    assert {"studies/README.md", "studies/pictures/answer-dark.png"} <= set(links("README.md"))
+
+
+def test_every_page_is_linked_from_the_first() -> None:
+    linked = {(ROOT / link.partition("#")[0]) for link in links("README.md")}
+    assert {ROOT / page for page in PAGES} - linked == {ROOT / "README.md"}
+
+
+def test_every_package_is_in_the_map() -> None:
+    package = ROOT / "schedsearch"
+    mapped = {
+        (package / link.partition("#")[0]).resolve() for link in links("schedsearch/README.md")
+    }
+    for init in package.glob("*/__init__.py"):
+        assert init.parent in mapped, f"{init.parent.name} is not in schedsearch/README.md"
+
+
+def test_the_registries_are_where_the_map_says() -> None:
+    found = re.findall(r"\[([A-Z_]+)\]\(([\w/]+\.py)\)", PAGES["schedsearch/README.md"])
+    assert len(found) >= 5
+    for name, path in found:
+        text = (ROOT / "schedsearch" / path).read_text()
+        assert re.search(rf"^{name}\b.* = ", text, flags=re.MULTILINE), f"{name} in {path}"
+
+
+@each_page
+def test_generated_parts_are_new(page: str) -> None:
+    assert make_docs.written(PAGES[page]) == PAGES[page], "run scripts/docs"
+
+
+def test_every_generated_part_stands_somewhere() -> None:
+    placed = [found[1] for text in PAGES.values() for found in make_docs.PLACE.findall(text)]
+    assert sorted(placed) == sorted(make_docs.PARTS)
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_code_runs(code: str, here: Path) -> None:
+    exec(compile(code, "README.md", "exec"), {"__name__": "mine"})
+
+
+@pytest.mark.parametrize("code", blocks("toml"))
 def test_study_snippets_are_accepted(code: str) -> None:
     parse_config({"name": "snippet", "task": "digits", **tomllib.loads(code)})
 
 
-def test_commands_and_scripts_exist() -> None:
-    commands = {command.name or command.callback.__name__ for command in app.registered_commands}  # type: ignore[union-attr]
-    for name in re.findall(r"schedsearch (\w+) (?:my|runs|studies)", README):
-        assert name in commands
-    for script in re.findall(r"(?:^|`)(scripts/\w+)", README, flags=re.MULTILINE):
+def test_the_model_of_ones_own_is_searched(
+    here: Path, cli: Callable[..., tuple[int, str, str]]
+) -> None:
+    files = files_of("README.md")
+    for name, content in files.items():
+        (here / name).write_text(content)
+    with (here / "my.toml").open("a") as file:
+        file.write("[confirmation]\nseeds = 0\n")  # it would be most of the time
+    code, out, err = cli("run", "my.toml", "--trials", "3", "--no-report")
+    assert (code, err) == (0, "")
+    assert "Best, not confirmed on fresh seeds: " in out
+    assert (here / "runs" / "my" / "best.json").exists()
+
+
+def test_the_family_of_ones_own_is_searched(
+    here: Path, cli: Callable[..., tuple[int, str, str]]
+) -> None:
+    files = files_of("studies/README.md")
+    (here / "mine.py").write_text(files["mine.py"])
+    (here / "my.toml").write_text('task = "digits"\nfamilies = ["StepLR", "mine:MINE"]\n')
+    code, out, err = cli("run", "my.toml", "--dry-run")
+    assert (code, err) == (0, "")
+    assert "mine:MINE" in out
+
+
+def commands() -> set[str]:
+    """Return the names of the subcommands."""
+    named = (command.name or command.callback.__name__ for command in app.registered_commands)  # type: ignore[union-attr]
+    return {name.replace("_", "-") for name in named}
+
+
+@each_page
+def test_commands_and_scripts_exist(page: str) -> None:
+    text = PAGES[page]
+    for name in re.findall(r"^schedsearch ([a-z]\S*)|`schedsearch ([a-z]\w*)", text, re.MULTILINE):
+        assert (name[0] or name[1]) in commands()
+    for script in re.findall(r"(?:^|`)(scripts/\w+)(?![\w.])", text, flags=re.MULTILINE):
         assert shutil.which(str(ROOT / script)), script
+
+
+def test_every_command_is_described_for_users() -> None:
+    text = PAGES["studies/README.md"]
+    for name in commands():
+        assert re.search(rf"schedsearch {name}\b|`{name}`", text), name
+
+
+def test_every_key_says_what_it_means_and_when_to_touch_it() -> None:
+    """`keys` refuses a key whose docstring has not two paragraphs."""
+    rows = [line for line in make_docs.keys().splitlines() if line.startswith("| `")]
+    assert len(rows) > 30
+    for row in rows:
+        _, name, *cells, _ = re.split(r"(?<!\\)\|", row)
+        assert all(cell.strip() for cell in cells), name
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "registry"),
+    [
+        (Search, "objective", OBJECTIVES),
+        (Search, "sampler", SAMPLERS),
+        (Confirmation, "test", TESTS),
+    ],
+)
+def test_a_key_names_all_that_its_registry_holds(table: Any, key: str, registry: Any) -> None:
+    """A registry maps names to things, or holds records that have a name."""
+    about = " ".join(table.model_fields[key].description.split())
+    for each in registry:
+        assert f'"{getattr(each, "name", each)}"' in about
 
 
 @pytest.mark.parametrize("study", sorted((ROOT / "studies").glob("*.toml")), ids=lambda p: p.stem)
@@ -52,3 +204,4 @@ def test_ready_studies_say_what_they_do_and_are_accepted(study: Path) -> None:
     assert head[0].startswith("# ")
     assert "minute" in head[1]
     parse_config({"name": study.stem, **tomllib.loads(text)})
+    assert f"({study.name})" in PAGES["studies/README.md"]

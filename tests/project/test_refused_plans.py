@@ -6,10 +6,11 @@ import pytest
 
 from schedsearch.config import StudyConfig, parse_config
 from schedsearch.errors import ConfigError, SchedsearchError
-from schedsearch.schedules import FAMILIES, suggest_schedule
-from schedsearch.search.plan import make_plan
-from schedsearch.tasks import load_task
-from schedsearch.training import OptimizerSpec
+from schedsearch.schedules.families import FAMILIES
+from schedsearch.schedules.space import suggest_schedule
+from schedsearch.search.draft import draft_of
+from schedsearch.tasks.registry import load_task
+from schedsearch.training.optimizers import OptimizerSpec
 
 
 def parsed(study: dict[str, Any]) -> StudyConfig:
@@ -41,6 +42,12 @@ REFUSED: tuple[tuple[dict[str, Any], list[str]], ...] = (
     ({"model": "mpl"}, ["unknown model of task digits 'mpl'", "did you mean 'mlp'"]),
     ({"families": ["StepRL"]}, ["unknown family 'StepRL'", "did you mean 'StepLR'"]),
     ({"families": "onecyclelr"}, ["unknown family", "did you mean 'OneCycleLR'"]),
+    ({"families": ["SequentialLR"]}, ["family 'SequentialLR'", "mean 'WarmupStableDecay'?"]),
+    ({"families": ["LambdaLR"]}, ["family 'LambdaLR'", "mean 'InverseSqrt' or 'REX'?"]),
+    ({"families": ["MultiplicativeLR"]}, ["'MultiplicativeLR'", "mean 'HoldThenExponential'?"]),
+    ({"families": ["ChainedScheduler"]}, ["'ChainedScheduler'", "'CosineTimesExponential'?"]),
+    ({"training": {"engine": "fusde"}}, ["unknown engine 'fusde'", "did you mean 'fused'"]),
+    ({"confirmation": {"test": "welsh"}}, ["'welsh'", "did you mean 'welch'"]),
     (optimizer("Adamw"), ["unknown optimizer 'Adamw'", "did you mean 'AdamW'"]),
     (optimizer("LBFGS"), ["unknown optimizer 'LBFGS'"]),
     ({"search": {"sampler": "tpe"}}, ["unknown sampler 'tpe'", "did you mean 'TPE'"]),
@@ -65,15 +72,15 @@ REFUSED: tuple[tuple[dict[str, Any], list[str]], ...] = (
     (ranges("StepLR", gamma="small"), ["ranges.StepLR.gamma", "number"]),
     (ranges("CyclicLR", mode=["triangle"]), ["ranges.CyclicLR.mode = 'triangle'"]),
     (ranges("CyclicLR", cycles=[1.5, 2]), ["ranges.CyclicLR.cycles", "whole number"]),
-    ({"space": {"base_lr": [1.0, 0.1]}}, ["space.base_lr", "above high"]),
-    ({"space": {"base_lr": [0.0, 0.1]}}, ["space.base_lr = 0", "above 0"]),
-    ({"space": {"base_lr": [0.1, float("inf")]}}, ["space.base_lr", "finite"]),
-    ({"space": {"base_lr": [float("nan"), 0.1]}}, ["space.base_lr", "finite"]),
+    ({"space": {"peak_lr": [1.0, 0.1]}}, ["space.peak_lr", "above high"]),
+    ({"space": {"peak_lr": [0.0, 0.1]}}, ["space.peak_lr = 0", "above 0"]),
+    ({"space": {"peak_lr": [0.1, float("inf")]}}, ["space.peak_lr", "finite"]),
+    ({"space": {"peak_lr": [float("nan"), 0.1]}}, ["space.peak_lr", "finite"]),
     ({"space": {"warmup_frac": [0.5, 1.0]}}, ["space.warmup_frac = 1", "below 1"]),
     # arguments that a class does not take
     (optimizer("SGD", moment=0.9), ["SGD", "moment"]),
     (optimizer("SGD", momentum=-1), ["SGD", "momentum"]),
-    (optimizer("SGD", lr=0.1), ["lr", "base_lr"]),
+    (optimizer("SGD", lr=0.1), ["lr", "peak_lr"]),
     (optimizer("SGD", fused=True, foreach=True), ["SGD", "fused"]),
     (optimizer("AdamW", betas=0.9), ["AdamW", "betas"]),
     (optimizer("AdamW", betas={"beta1": 0.9}), ["AdamW", "betas"]),
@@ -100,7 +107,7 @@ REFUSED: tuple[tuple[dict[str, Any], list[str]], ...] = (
 def test_what_a_plan_refuses(study: dict[str, Any], words: list[str]) -> None:
     config = parsed(study)
     with pytest.raises(SchedsearchError) as caught:
-        make_plan(config, "cpu")
+        draft_of(config, "cpu")
     message = one_line(caught.value)
     for word in words:
         assert word in message
@@ -109,7 +116,7 @@ def test_what_a_plan_refuses(study: dict[str, Any], words: list[str]) -> None:
 @pytest.mark.parametrize("device", ["cuda:97", "gpu", "", "cuda:x", "meta", "privateuseone"])
 def test_a_device_that_is_not_there(device: str) -> None:
     with pytest.raises(SchedsearchError) as caught:
-        make_plan(parsed({}), device)
+        draft_of(parsed({}), device)
     message = one_line(caught.value)
     assert repr(device) in message
     assert "cpu" in message
@@ -125,13 +132,13 @@ def test_a_plan_that_is_accepted_builds_all_that_it_samples(family: str, total_s
         "space": {"warmup": "none"},
     }
     try:
-        plan = make_plan(parsed(study), "cpu")
+        draft = draft_of(parsed(study), "cpu")
     except ConfigError:
         return  # refused beforehand
     params = list(load_task("digits").model(0).parameters())
     for corner in range(16):
         highest = [bool(corner >> i & 1) for i in range(4)] * 5
-        schedule = suggest_schedule(Draws(highest), plan.space)
+        schedule = suggest_schedule(Draws(highest), draft.space)
         schedule.build(OptimizerSpec().make(params, lr=1.0), total_steps, evals=1)
 
 
@@ -155,12 +162,12 @@ def test_a_single_number_fixes_what_is_searched() -> None:
     config = parsed(
         {
             "families": ["StepLR"],
-            "space": {"base_lr": 0.1, "warmup_frac": 0.05, "warmup": "always"},
+            "space": {"peak_lr": 0.1, "warmup_frac": 0.05, "warmup": "always"},
             "ranges": {"StepLR": {"step_frac": 0.25, "gamma": 1}},
         }
     )
-    schedule = suggest_schedule(Draws([]), make_plan(config, "cpu").space)
-    assert schedule.base_lr == 0.1
+    schedule = suggest_schedule(Draws([]), draft_of(config, "cpu").space)
+    assert schedule.peak_lr == 0.1
     assert dict(schedule.params) == {"step_frac": 0.25, "gamma": 1.0}
     assert schedule.warmup is not None
     assert schedule.warmup.frac == 0.05

@@ -31,7 +31,11 @@ def our_files() -> Iterator[Path]:
             and not name.endswith(".egg-info")
             and (not name.startswith(".") or name in (".ci", ".github"))
         ]
-        yield from (Path(folder) / name for name in names if not name.startswith(".coverage"))
+        yield from (
+            Path(folder) / name
+            for name in names
+            if name != ".git" and not name.startswith(".coverage")  # .git: a file in a worktree
+        )
 
 
 FILES = sorted(our_files())
@@ -42,7 +46,7 @@ def name_of(path: Path) -> str:
 
 
 def example(name: str) -> list[str]:
-    """Give the words of the example in a command's help."""
+    """Return the words of the example in a command's help."""
     outcome = CliRunner().invoke(app, [name, "--help"], terminal_width=200)
     assert outcome.exit_code == 0
     lines = [line.strip() for line in outcome.output.splitlines()]
@@ -52,6 +56,11 @@ def example(name: str) -> list[str]:
 
 def test_all_commands_are_found() -> None:
     assert {"run", "list", "status", "trials", "curves", "delete", "families"} <= set(COMMANDS)
+
+
+@each_command
+def test_every_command_has_a_file_of_its_name(name: str) -> None:
+    assert COMMANDS[name].callback.__module__ == f"schedsearch.cli.{name}"
 
 
 @each_command

@@ -7,7 +7,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch_loops import ORACLE, RATE, WARMUP, Row, tiny_weights
 
 from schedsearch.errors import ScheduleError
-from schedsearch.schedules import Schedule
+from schedsearch.schedules.schedule import Schedule
 
 each_row = pytest.mark.parametrize("row", ORACLE, ids=str)
 each_start = pytest.mark.parametrize("warmup", [0, WARMUP])

@@ -7,8 +7,9 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch_loops import ORACLE, STEPS, WARMUP, Row, by_hand, tiny_weights, train_step
 
-from schedsearch.schedules import FAMILIES, Schedule
+from schedsearch.schedules.families import FAMILIES
 from schedsearch.schedules.params import Choice
+from schedsearch.schedules.schedule import Schedule
 
 each_row = pytest.mark.parametrize("row", ORACLE, ids=str)
 

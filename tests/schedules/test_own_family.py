@@ -7,8 +7,10 @@ from live_runs import space, two_groups
 from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR
 
 from schedsearch.errors import ConfigError, ScheduleError
-from schedsearch.schedules import Family, Schedule, find_family
+from schedsearch.schedules.families import find_family
+from schedsearch.schedules.family import Family
 from schedsearch.schedules.params import Float
+from schedsearch.schedules.schedule import Schedule
 
 MINE = Family(
     f"{__name__}:MINE",

@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch_loops import ORACLE, STEPS, WARMUP, Row
 
 from schedsearch.errors import ScheduleError
-from schedsearch.schedules import Schedule
+from schedsearch.schedules.schedule import Schedule
 
 each_row = pytest.mark.parametrize("row", ORACLE, ids=str)
 
@@ -63,7 +63,7 @@ def test_last_epoch_takes_the_optimizer_as_the_run_left_it(row: Row) -> None:
 
 
 def test_the_state_keeps_what_the_factors_of_a_lambda_are_made_of() -> None:
-    schedule = Schedule("LambdaLR", 0.5, {"shape": "inverse_sqrt", "timescale_frac": 0.1})
+    schedule = Schedule("InverseSqrt", 0.5, {"timescale_frac": 0.1})
     scheduler = schedule.build(one_group(), STEPS)
     assert scheduler.state_dict()["lr_lambdas"] == [{"timescale_steps": 12}]
     other = schedule.build(one_group(), 10 * STEPS)

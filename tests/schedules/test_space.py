@@ -8,12 +8,14 @@ from live_runs import space
 from optuna.trial import FixedTrial
 
 from schedsearch.errors import ConfigError
-from schedsearch.schedules import DEFAULT_FAMILIES, FAMILIES, Space, Warmup, suggest_schedule
+from schedsearch.schedules.families import DEFAULT_FAMILIES, FAMILIES
 from schedsearch.schedules.params import Choice, Fractions, Int, Param
+from schedsearch.schedules.schedule import Warmup
+from schedsearch.schedules.space import Space, suggest_schedule
 
 
 def range_of(param: Param) -> Any:
-    """Give what a study file would say to ask for the range that is searched anyway."""
+    """Return what a study file would say to ask for the range that is searched anyway."""
     return list(param.choices) if isinstance(param, Choice) else [param.low, param.high]
 
 
@@ -24,7 +26,7 @@ each_param = pytest.mark.parametrize(
 
 
 def narrower(param: Param) -> list[Any]:
-    """Give ranges that differ from the usual one, some of them hardly."""
+    """Return ranges that differ from the usual one, some of them hardly."""
     if isinstance(param, Choice):
         others = [c for c in param.legal if c not in param.choices]
         return [[*param.choices, *others]] if others else [c for c in param.choices]
@@ -73,8 +75,8 @@ def test_the_fingerprint_changes_with_any_range(family: str, param: Param) -> No
         {"families": ["StepLR"]},
         {"families": ["StepLR", "SWALR", "LinearLR"]},
         {"families": ["SWALR", "StepLR"]},  # Optuna refuses a categorical in another order
-        {"base_lr": (0.01, 1.0000001)},
-        {"base_lr": (0.0100000001, 1.0)},
+        {"peak_lr": (0.01, 1.0000001)},
+        {"peak_lr": (0.0100000001, 1.0)},
         {"warmup": "none"},
         {"warmup": "always"},
         {"warmup_frac": (0.02, 0.1000001)},
@@ -98,11 +100,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"families": []}, "at least one family"),
     ({"families": ["StepLR", "StepLR"]}, "'StepLR' twice"),
     ({"families": "no_such_module:X"}, "cannot import 'no_such_module'"),
-    ({"base_lr": (1.0, 0.1)}, "low 1 is above high 0.1"),
-    ({"base_lr": (0.0, 0.1)}, "above 0"),
-    ({"base_lr": (0.1, float("inf"))}, "must be finite"),
-    ({"base_lr": (0.1, "1")}, "must be a number, not '1'"),
-    ({"base_lr": (0.1, 0.2, 0.3)}, "must be [low, high] or one number"),
+    ({"peak_lr": (1.0, 0.1)}, "low 1 is above high 0.1"),
+    ({"peak_lr": (0.0, 0.1)}, "above 0"),
+    ({"peak_lr": (0.1, float("inf"))}, "must be finite"),
+    ({"peak_lr": (0.1, "1")}, "must be a number, not '1'"),
+    ({"peak_lr": (0.1, 0.2, 0.3)}, "must be [low, high] or one number"),
     ({"warmup_frac": (0.0, 0.1)}, "above 0"),
     ({"warmup_frac": (0.1, 1.0)}, "below 1"),
     ({"ranges": {"StepRL": {}}}, "did you mean 'StepLR'?"),
@@ -141,14 +143,14 @@ def sampled(count: int, over: Space, seed: int = 0) -> list[optuna.Trial]:
 
 def test_a_trial_names_what_it_samples_after_the_family_and_tells_the_schedule() -> None:
     everything = space("all")
-    shared = {"family", "base_lr", "warmup", "warmup_frac"}
+    shared = {"family", "peak_lr", "warmup", "warmup_frac"}
     seen = set()
     for trial in sampled(400, everything):
         schedule = suggest_schedule(trial, everything)
         own = [name for name in trial.params if name not in shared]
         assert all(name.startswith(f"{schedule.family}.") for name in own)
         assert trial.params["family"] == schedule.family
-        assert trial.params["base_lr"] == schedule.base_lr
+        assert trial.params["peak_lr"] == schedule.peak_lr
         assert suggest_schedule(FixedTrial(trial.params), everything) == schedule
         assert type(schedule).from_json(schedule.to_json()) == schedule
         seen.add((schedule.family, schedule.warmup is not None))
@@ -176,7 +178,7 @@ def test_the_rule_for_warmups(rule: str) -> None:
 def test_what_is_fixed_is_not_asked() -> None:
     fixed = space(
         "StepLR",
-        base_lr=(0.3, 0.3),
+        peak_lr=(0.3, 0.3),
         warmup="always",
         warmup_frac=(0.07, 0.07),
         step_unit="epoch",
@@ -184,7 +186,7 @@ def test_what_is_fixed_is_not_asked() -> None:
         ranges={"StepLR": {"gamma": 0.2, "step_frac": [0.25, 0.25]}},
     )
     schedule = suggest_schedule(FixedTrial({}), fixed)
-    assert (schedule.base_lr, schedule.step_unit, schedule.evals) == (0.3, "epoch", 5)
+    assert (schedule.peak_lr, schedule.step_unit, schedule.evals) == (0.3, "epoch", 5)
     assert schedule.params == {"step_frac": 0.25, "gamma": 0.2}
     assert schedule.warmup == Warmup(0.07, 0.01)
 

@@ -12,7 +12,9 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 from torch_loops import ORACLE, STEPS, WARMUP, Row, tiny_weights, train_step
 
 from schedsearch.errors import ScheduleError
-from schedsearch.schedules import FAMILIES, Family, Schedule
+from schedsearch.schedules.families import FAMILIES
+from schedsearch.schedules.family import Family
+from schedsearch.schedules.schedule import Schedule
 
 each_row = pytest.mark.parametrize("row", ORACLE, ids=str)
 
@@ -115,12 +117,12 @@ def test_a_cosine_does_not_rise_again() -> None:
     assert optimizer.param_groups[0]["lr"] > 0.49
 
 
-@pytest.mark.parametrize("family", ["StepLR", "SequentialLR", "MultiplicativeLR", "SWALR"])
+@pytest.mark.parametrize("family", ["StepLR", "WarmupStableDecay", "HoldThenExponential", "SWALR"])
 def test_the_rate_never_jumps_up_after_a_warmup(family: str) -> None:
     for row in (row for row in ORACLE if row.family == family):
-        rates = trace(row, 0 if family == "SequentialLR" else WARMUP)
+        rates = trace(row, 0 if family == "WarmupStableDecay" else WARMUP)
         top = rates.index(max(rates))
-        assert top == (6 if family == "SequentialLR" else WARMUP)
+        assert top == (6 if family == "WarmupStableDecay" else WARMUP)
         assert rates[: top + 1] == sorted(rates[: top + 1])
         assert rates[top:] == sorted(rates[top:], reverse=True)
 
@@ -214,7 +216,7 @@ def test_a_horizon_that_is_none_is_refused(total_steps: Any) -> None:
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_the_shortest_horizons(family: Family) -> None:
     """A horizon of few steps works, or is refused in words."""
-    shortest = {"OneCycleLR": 4, "SequentialLR": 3}.get(family.name, 1)
+    shortest = {"OneCycleLR": 4, "WarmupStableDecay": 3}.get(family.name, 1)
     schedule = Schedule(family.name, 0.1)
     metrics = [1.0] if family.plateau else None
     for total_steps in range(1, 12):
@@ -230,7 +232,7 @@ def test_the_shortest_horizons(family: Family) -> None:
 @each_row
 def test_epochs_are_counted_as_steps_are(row: Row) -> None:
     schedule = schedule_of(row)
-    epochs = Schedule(row.family, schedule.base_lr, row.params, step_unit="epoch", evals=10)
+    epochs = Schedule(row.family, schedule.peak_lr, row.params, step_unit="epoch", evals=10)
     assert epochs.trace(STEPS, metrics=row.metrics() or None) == trace(row)
 
 

@@ -10,15 +10,18 @@ import pandas as pd
 import pytest
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
-from rung_studies import EVALS, with_rungs
+from plans import plan_of
+from rung_studies import EVALS, RUNGS, with_rungs
 
 from schedsearch import Curve, Run, Schedule, open_run
 from schedsearch.errors import RunError
 from schedsearch.horizon import evaluation_steps
 from schedsearch.launch import Outcome
+from schedsearch.report.leaderboard import leaderboard_of
 from schedsearch.search.events import AtRung, Event, Note, Trained
-from schedsearch.search.plan import Plan, make_plan
-from schedsearch.training import train
+from schedsearch.search.plan import Plan
+from schedsearch.training.recipe import Job
+from schedsearch.training.reference import train
 
 Launch = Callable[..., Outcome]
 
@@ -38,19 +41,12 @@ def tried(
     events: list[Event] = []
     runs_dir = tmp_path_factory.mktemp("runs")
     run = run_study(config, runs_dir=runs_dir, device="cpu", on_event=events.append).run
-    return run, make_plan(config, "cpu"), events
+    return run, plan_of(config), events
 
 
 def reference(plan: Plan, schedule: Schedule, horizon: int, evals: tuple[int, ...]) -> Curve:
     """Train a schedule at a horizon with the reference engine, as if there were no rungs."""
-    (curve,) = train(
-        plan.task,
-        [schedule],
-        total_steps=horizon,
-        seed=plan.seed,
-        eval_steps=evals,
-        optimizer=plan.optimizer,
-    )
+    (curve,) = train(plan.recipe, [Job(schedule, plan.training_seed, horizon, evals)])
     return curve
 
 
@@ -58,7 +54,7 @@ def rows(curve: Curve) -> pd.DataFrame:
     return pd.DataFrame(curve.columns())[CURVE].astype({"step": "int64"})
 
 
-def test_the_last_rung_is_the_plain_full_run(tried: tuple[Run, Plan, list[Event]]) -> None:
+def test_the_last_rung_is_the_plain_full_training(tried: tuple[Run, Plan, list[Event]]) -> None:
     run, plan, _ = tried
     trials, curves = run.trials(), run.curves()
     full = trials[trials["state"] == "finished"]
@@ -130,7 +126,7 @@ def test_only_what_reached_the_full_horizon_is_ranked(
     tried: tuple[Run, Plan, list[Event]],
 ) -> None:
     run, _, events = tried
-    trials, board = run.trials(), run.leaderboard()
+    trials, board = run.trials(), leaderboard_of(run)
     full = trials[trials["horizon"] == 180]
     assert run.best.trial == full.sort_values("val_loss")["trial"].iloc[0]
     assert set(board["trial"].dropna()) <= set(full["trial"])
@@ -148,7 +144,7 @@ def test_the_fused_engine_climbs_the_same_rungs(launch: Launch, kind: str, objec
         training = {"engine": engine, "stack": 4 * (engine == "fused")}
         options = with_rungs(kind, training=training, search=search)
         options["families"] = ["Constant", "CosineAnnealingLR", "StepLR"]
-        options["space"] |= {"base_lr": [0.01, 0.2]}  # rates at which rounding errors don't grow
+        options["space"] |= {"peak_lr": [0.01, 0.2]}  # rates at which rounding errors don't grow
         runs.append(launch(name=engine, trials=9, **options).run)
     plain, fused = (run.rungs() for run in runs)
     assert list(plain["trial"]) == list(fused["trial"])
@@ -156,7 +152,7 @@ def test_the_fused_engine_climbs_the_same_rungs(launch: Launch, kind: str, objec
     np.testing.assert_allclose(plain["val_loss"], fused["val_loss"], rtol=1e-3)
 
 
-WILD = {"families": ["Constant"], "space": {"base_lr": [0.01, 1000.0], "warmup": "none"}}
+WILD = {"families": ["Constant"], "space": {"peak_lr": [0.01, 1000.0], "warmup": "none"}}
 
 
 @pytest.mark.parametrize("sampler", ["TPE", "GP"])
@@ -188,7 +184,7 @@ def test_what_diverged_stays_behind_and_never_ranks_as_good(launch: Launch, samp
 
 def test_where_a_whole_cohort_diverges_the_search_goes_on(launch: Launch) -> None:
     events: list[Event] = []
-    options = with_rungs() | WILD | {"space": {"base_lr": [500.0, 1000.0], "warmup": "none"}}
+    options = with_rungs() | WILD | {"space": {"peak_lr": [500.0, 1000.0], "warmup": "none"}}
     with pytest.raises(RunError, match="all 12 trials"):
         launch(trials=12, run_options={"on_event": events.append}, **options)
     assert [e.rung for e in events if isinstance(e, AtRung)] == [1, 1]
@@ -202,3 +198,39 @@ def test_without_rungs_there_is_one_rung_for_each_that_finished(finished: Path) 
     assert list(rungs["trial"]) == list(trials["trial"][trials["state"] == "finished"])
     told = optuna.load_study(study_name=run.name, storage=run.storage).trials
     assert not any(trial.intermediate_values for trial in told)
+
+
+def test_what_stays_behind_is_stored_before_the_next_rung_begins(
+    launch: Launch, runs_dir: Path
+) -> None:
+    """A rung may take hours, and its process may be killed."""
+    stored: list[int] = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, AtRung):
+            states = open_run(runs_dir / "tiny").trials()["state"]
+            stored.append(int((states == "pruned").sum()))
+
+    launch(trials=9, run_options={"on_event": look}, **with_rungs())
+    assert stored == [0, 6, 8]
+
+
+def test_rungs_are_part_of_what_a_run_is(launch: Launch) -> None:
+    launch(trials=9, **with_rungs())
+    assert len(launch(trials=12, **with_rungs()).run.trials()) == 12
+    with pytest.raises(RunError, match=r"fidelity.kind: 'squeeze' -> 'truncate'"):
+        launch(trials=12, **with_rungs("truncate"))
+    with pytest.raises(RunError, match=r"fidelity.horizons: \[20, 60, 180\] -> \[60, 180\]"):
+        launch(trials=12, **with_rungs(fidelity=RUNGS["fidelity"] | {"rungs": 2}))
+    with pytest.raises(RunError, match=r"fidelity.eta: 3 -> None"):
+        launch(trials=12, **with_rungs("full"))
+
+
+def test_a_resumed_study_draws_what_one_drew_that_was_not_interrupted(launch: Launch) -> None:
+    search = {"sampler": "TPE", "sampler_args": {"n_startup_trials": 4}, "batch": 9}
+    options = with_rungs(search=search)
+    launch(name="resumed", trials=9, **options)
+    resumed = launch(name="resumed", trials=27, **options).run.trials()
+    whole = launch(name="whole", trials=27, **options).run.trials()
+    columns = ["trial", "schedule", "state", "val_loss", "horizon", "spent_steps"]
+    pd.testing.assert_frame_equal(resumed[columns], whole[columns], check_exact=True)

@@ -12,13 +12,14 @@ from optuna.trial import TrialState
 from schedsearch import Run
 from schedsearch.errors import RunError
 from schedsearch.launch import Outcome
+from schedsearch.report.leaderboard import leaderboard_of
 
 Launch = Callable[..., Outcome]
 
 # Rates of which about half are far too high for this model.
 WILD: dict[str, Any] = {
     "families": ["Constant"],
-    "space": {"base_lr": [0.01, 1000.0], "warmup": "none"},
+    "space": {"peak_lr": [0.01, 1000.0], "warmup": "none"},
 }
 
 
@@ -98,19 +99,19 @@ def test_a_diverged_trial_is_recorded_and_never_best(wild: Callable[..., Run]) -
     finished = trials[trials["state"] == "finished"]
     assert (diverged["steps"] < 60).any(), "it stops early"
     assert (finished["steps"] == 60).all()
-    assert diverged["base_lr"].min() > finished["base_lr"].min()
+    assert diverged["peak_lr"].min() > finished["peak_lr"].min()
     assert run.best.trial in set(finished["trial"])
     assert run.best.result["val_loss"] == finished["val_loss"].min()
-    board = run.leaderboard()
+    board = leaderboard_of(run)
     assert list(board["diverged"]) == [len(diverged)]
     assert list(board["finished"]) == [len(finished)]
     assert set(curves["trial"]) == set(trials["trial"]), "a diverged trial has its curve too"
 
 
 def test_a_study_whose_trials_all_diverge_says_what_to_do(launch: Launch, runs_dir: Path) -> None:
-    study = {"trials": 3, "families": ["Constant"], "space": {"base_lr": [500.0, 1000.0]}}
+    study = {"trials": 3, "families": ["Constant"], "space": {"peak_lr": [500.0, 1000.0]}}
     for _ in range(2):  # a second call says the same, and trains nothing
-        with pytest.raises(RunError, match=r"all 3 trials .* diverged.*base_lr") as caught:
+        with pytest.raises(RunError, match=r"all 3 trials .* diverged.*peak_lr") as caught:
             launch(**study)
         assert "\n" not in str(caught.value)
     assert not (runs_dir / "tiny" / "best.json").exists()

@@ -12,12 +12,12 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers._tpe.sampler import _split_trials, default_gamma
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from plans import plan_of
 
 from schedsearch.config import StudyConfig
 from schedsearch.launch import Outcome
 from schedsearch.search.mirror import Mirror, visible
-from schedsearch.search.plan import make_plan
-from schedsearch.storage.records import SCHEDULE
+from schedsearch.store.records import SCHEDULE
 
 Launch = Callable[..., Outcome]
 
@@ -43,7 +43,7 @@ def finished(count: int, complete: float = 0.7, seed: int = 0) -> list[FrozenTri
 
 
 def good(trials: Sequence[FrozenTrial], direction: StudyDirection) -> set[int]:
-    """Give the trials that TPE takes for good ones."""
+    """Return the trials that TPE takes for good ones."""
     study = optuna.create_study(direction=direction)
     below, _ = _split_trials(study, list(trials), default_gamma(len(trials)))
     return {trial.number for trial in below}
@@ -89,22 +89,22 @@ def test_the_sampler_sees_that_and_all_running_trials(
     make_config: Callable[..., StudyConfig],
 ) -> None:
     search = {"sampler": "TPE", "history": 30, "batch": 4}
-    plan = make_plan(make_config(families=["Constant"], search=search), "cpu")
+    (part,) = plan_of(make_config(families=["Constant"], search=search)).searches
     study = optuna.create_study()
-    distributions: dict[str, BaseDistribution] = {"base_lr": FloatDistribution(0.01, 1.0, log=True)}
+    distributions: dict[str, BaseDistribution] = {"peak_lr": FloatDistribution(0.01, 1.0, log=True)}
     for trial in finished(80):
         study.add_trial(
             create_trial(
                 state=trial.state,
                 value=trial.value if trial.state == COMPLETE else None,
-                params={"base_lr": 0.1},
+                params={"peak_lr": 0.1},
                 distributions=distributions,
                 intermediate_values=trial.intermediate_values,
                 system_attrs={SCHEDULE: {}},
             )
         )
     study.add_trial(create_trial(state=RUNNING, system_attrs={SCHEDULE: {}}))
-    mirror = Mirror(study, plan)
+    mirror = Mirror(study, part)
     mirror.update(study.get_trials())
     expected = {*visible(study.get_trials()[:80], 30, MINIMIZE), 80}
     assert {trial.number for trial in mirror.study.get_trials()} == expected
@@ -120,14 +120,14 @@ def test_the_sampler_sees_that_and_all_running_trials(
 def test_what_another_machine_drew_replaces_what_was_drawn_here(
     make_config: Callable[..., StudyConfig], sampler: str
 ) -> None:
-    plan = make_plan(make_config(families=["Constant"], search={"sampler": sampler}), "cpu")
+    (part,) = plan_of(make_config(families=["Constant"], search={"sampler": sampler})).searches
     study = optuna.create_study()
-    mirror = Mirror(study, plan)
+    mirror = Mirror(study, part)
     drawn, _ = mirror.sample(0)
     mirror.forget(0)
-    theirs = {"base_lr": 0.5}
-    assert drawn.params["base_lr"] != theirs["base_lr"]
-    distributions: dict[str, BaseDistribution] = {"base_lr": drawn.distributions["base_lr"]}
+    theirs = {"peak_lr": 0.5}
+    assert drawn.params["peak_lr"] != theirs["peak_lr"]
+    distributions: dict[str, BaseDistribution] = {"peak_lr": drawn.distributions["peak_lr"]}
     study.add_trial(
         create_trial(
             value=0.5, params=theirs, distributions=distributions, system_attrs={SCHEDULE: {}}
@@ -156,11 +156,11 @@ def test_a_resumed_tpe_study_equals_one_that_was_not_interrupted(
 def test_only_tpe_learns_from_part(make_config: Callable[..., StudyConfig]) -> None:
     for sampler in ("random", "QMC", "GP", "CMA-ES"):
         search = {"sampler": sampler, "history": 5}
-        plan = make_plan(make_config(families=["Constant"], search=search), "cpu")
+        (part,) = plan_of(make_config(families=["Constant"], search=search)).searches
         study = optuna.create_study()
         for _ in range(20):
             study.add_trial(create_trial(value=0.5, system_attrs={SCHEDULE: {}}))
-        mirror = Mirror(study, plan)
+        mirror = Mirror(study, part)
         mirror.update(study.get_trials())
         assert len(mirror.study.get_trials()) == 20
 
@@ -168,9 +168,9 @@ def test_only_tpe_learns_from_part(make_config: Callable[..., StudyConfig]) -> N
 def test_what_finished_trials_have_in_common_is_found_once_a_batch(
     make_config: Callable[..., StudyConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = make_plan(make_config(families=["Constant"], search={"sampler": "TPE"}), "cpu")
+    (part,) = plan_of(make_config(families=["Constant"], search={"sampler": "TPE"})).searches
     study = optuna.create_study()
-    mirror, spaces = Mirror(study, plan), []
+    mirror, spaces = Mirror(study, part), []
     for batch in range(3):
         mirror.update(study.get_trials())
         for number in range(15 * batch, 15 * (batch + 1)):
@@ -185,18 +185,18 @@ def test_what_finished_trials_have_in_common_is_found_once_a_batch(
                 )
             )
     assert spaces[:15] == [[]] * 15, "nothing has finished"
-    assert all("base_lr" in space for space in spaces[15:])
+    assert all("peak_lr" in space for space in spaces[15:])
 
 
 def test_what_the_dashboard_keeps_with_a_study_is_neither_taken_nor_written_back(
     make_config: Callable[..., StudyConfig],
 ) -> None:
-    plan = make_plan(make_config(families=["Constant"]), "cpu")
+    (part,) = plan_of(make_config(families=["Constant"])).searches
     study = optuna.create_study()
     storage, study_id = study._storage, study._study_id
     storage.set_study_system_attr(study_id, "dashboard:note_ver", 1)
     storage.set_study_system_attr(study_id, "a sampler's", 1)
-    mirror = Mirror(study, plan)
+    mirror = Mirror(study, part)
     mirror.update([])
     storage.set_study_system_attr(study_id, "dashboard:note_ver", 2)  # published meanwhile
     mirror.keep_for_sampler()

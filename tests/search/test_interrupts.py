@@ -1,4 +1,4 @@
-"""Killed or interrupted: no trial is lost, and none is there twice."""
+"""Signals and kills of the command; test_phases.py has the same for every phase."""
 
 import os
 import signal
@@ -13,8 +13,8 @@ from optuna.trial import TrialState
 
 from schedsearch import open_run
 from schedsearch.launch import Outcome
-from schedsearch.search.events import Event, Trained
-from schedsearch.storage import bulk
+from schedsearch.store import optuna_tables
+from schedsearch.store.optuna_tables import write_sampled
 
 Launch = Callable[..., Outcome]
 Start = Callable[..., Any]
@@ -87,23 +87,6 @@ def test_a_signal_ends_the_search_cleanly_and_the_next_call_finishes_it(
     assert set(trials["attempt"]) == {1, 2}
 
 
-@pytest.mark.parametrize("after", [2, 4])
-def test_an_interrupted_study_ends_like_one_that_was_not(launch: Launch, after: int) -> None:
-    """What was given back is trained as it was drawn, and what is new is drawn anew."""
-    search = {"batch": 3}
-
-    def stop(event: Event) -> None:
-        if isinstance(event, Trained) and event.finished == after:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        launch(name="stopped", trials=7, search=search, run_options={"on_event": stop})
-    stopped = check_complete(launch(name="stopped", trials=7, search=search).run, 7)
-    whole = check_complete(launch(name="whole", trials=7, search=search).run, 7)
-    columns = ["trial", "schedule", "state", "val_loss", "val_accuracy"]
-    pd.testing.assert_frame_equal(stopped[columns], whole[columns], check_exact=True)
-
-
 @pytest.mark.parametrize("sampler", ["random", "QMC"])
 def test_a_trial_that_was_created_and_not_drawn_is_drawn_under_its_number(
     launch: Launch, monkeypatch: pytest.MonkeyPatch, runs_dir: Path, sampler: str
@@ -117,10 +100,10 @@ def test_a_trial_that_was_created_and_not_drawn_is_drawn_under_its_number(
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return bulk.write_sampled(*args)
+        return write_sampled(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr("schedsearch.search.asking.write_sampled", interrupted)
+        patch.setattr(optuna_tables, "write_sampled", interrupted)
         with pytest.raises(KeyboardInterrupt):
             launch(name="half", trials=5, **study)
     storage = open_run(runs_dir / "half").storage
@@ -142,7 +125,7 @@ def test_an_interrupt_while_a_result_is_stored_gives_the_trial_back_too(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("schedsearch.search.results.write_results", interrupt)
+        patch.setattr(optuna_tables, "write_results", interrupt)
         with pytest.raises(KeyboardInterrupt):
             launch(trials=2)
     assert set(open_run(runs_dir / "tiny").trials()["state"]) == {"waiting"}

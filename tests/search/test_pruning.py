@@ -8,7 +8,8 @@ import pytest
 
 from schedsearch.errors import RunError
 from schedsearch.launch import Outcome
-from schedsearch.storage import records
+from schedsearch.report.leaderboard import leaderboard_of
+from schedsearch.store import records
 
 Launch = Callable[..., Outcome]
 
@@ -47,7 +48,7 @@ def test_a_pruned_trial_stops_counts_and_is_never_best(launch: Launch) -> None:
         assert rows.count()[number] < 5
     assert (rows.count()[trials["trial"][trials["state"] == "finished"]] == 5).all()
     assert run.best.trial not in set(pruned["trial"])
-    board = run.leaderboard()
+    board = leaderboard_of(run)
     assert board["pruned"].sum() == len(pruned)
     told = optuna.load_study(study_name="tiny", storage=run.storage).trials
     for trial in told:

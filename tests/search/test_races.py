@@ -15,9 +15,10 @@ from optuna.trial import TrialState
 from schedsearch import Run, open_run
 from schedsearch.launch import Outcome
 from schedsearch.search.events import Event, Trained
-from schedsearch.storage import bulk
-from schedsearch.storage.connect import open_storage
-from schedsearch.storage.owners import LEASE, OWNER
+from schedsearch.store import optuna_tables
+from schedsearch.store.connect import open_storage
+from schedsearch.store.leases import LEASE, OWNER
+from schedsearch.store.optuna_tables import create_running
 
 Launch = Callable[..., Outcome]
 Start = Callable[..., Any]
@@ -83,10 +84,10 @@ def launch_while_another_asks(
             code, _, err = start(*there).end()
             assert (code, err) == (0, "")
             came.append(1)
-        return bulk.create_running(*args)
+        return create_running(*args)
 
     def run(trials: int) -> Run:
-        monkeypatch.setattr("schedsearch.search.asking.create_running", interposed)
+        monkeypatch.setattr(optuna_tables, "create_running", interposed)
         here = {"runs_dir": tmp_path / "here", "storage": url}
         outcome = launch(trials=trials, search={"batch": 4}, run_options=here)
         assert came

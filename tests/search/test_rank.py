@@ -12,16 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import TrialState
+from plans import plan_of
 from rung_studies import EVALS, HORIZONS, with_rungs
 
 from schedsearch import Run
-from schedsearch.analysis.snapshot import Snapshot
 from schedsearch.errors import ConfigError, RunError
 from schedsearch.launch import Outcome
+from schedsearch.report.convergence import convergence_of
+from schedsearch.report.leaderboard import leaderboard_of
+from schedsearch.report.snapshot import Snapshot
 from schedsearch.search.events import AtRung, Event, Started, Trained
-from schedsearch.search.plan import make_plan
-from schedsearch.search.shares import divided, plans_of_shares, steps_of_search, trials_at_once
-from schedsearch.storage.place import study_ids
+from schedsearch.search.plan import divided
+from schedsearch.store.place import study_ids
 
 Launch = Callable[..., Outcome]
 
@@ -85,7 +87,7 @@ def test_each_study_holds_its_own_family_and_no_choice_of_it(
         "Constant": set(),
         "ExponentialLR": {"ExponentialLR.final_factor"},
     }
-    shared = {"base_lr", "warmup", "warmup_frac"}
+    shared = {"peak_lr", "warmup", "warmup_frac"}
     for family in FAMILIES:
         study = study_of(run, family)
         assert {t.number for t in study.trials} == set(range(len(study.trials)))
@@ -141,7 +143,7 @@ def test_progress_counts_all_families(ranked: tuple[Run, list[Event]]) -> None:
 
 def test_one_run_to_all_who_read_it(ranked: tuple[Run, list[Event]]) -> None:
     run, _ = ranked
-    trials, board = run.trials(), run.leaderboard()
+    trials, board = run.trials(), leaderboard_of(run)
     finished = trials[trials["state"] == "finished"]
     assert sorted(board["family"]) == sorted(FAMILIES)
     assert board["val_loss"].is_monotonic_increasing
@@ -155,7 +157,7 @@ def test_one_run_to_all_who_read_it(ranked: tuple[Run, list[Event]]) -> None:
     keys = ["study", "trial", "step"]
     assert not run.curves().duplicated(keys).any()
     assert run.curves().groupby(["study", "trial"]).ngroups == 29
-    convergence = run.convergence()
+    convergence = convergence_of([run])
     by_family = dict(zip(board["family"], board["val_loss"], strict=True))
     last = convergence.losses[convergence.losses["measure"] == "100%"]
     for row in last.itertuples():
@@ -170,7 +172,7 @@ def test_families_draw_apart_and_none_depends_on_who_else_takes_part(launch: Lau
     """Random sampling: what a family draws and reaches is the same beside other families."""
     few = RANK | {"families": ["ExponentialLR", "StepLR"]}
     three, two = (launch(name=n, trials=t, **o).run for n, t, o in (("a", 9, RANK), ("b", 6, few)))
-    rates = {family: own["base_lr"].tolist() for family, own in three.trials().groupby("family")}
+    rates = {family: own["peak_lr"].tolist() for family, own in three.trials().groupby("family")}
     assert len({rate for own in rates.values() for rate in own}) == 9
     for family in few["families"]:
         own, same = (
@@ -183,17 +185,17 @@ def test_families_draw_apart_and_none_depends_on_who_else_takes_part(launch: Lau
 def test_the_trials_at_once_are_divided_and_cohorts_are_not(
     make_config: Callable[..., Any],
 ) -> None:
-    plan = make_plan(make_config(trials=30, search={"batch": 8}, **RANK), "cpu")
-    assert [share.batch for share in plans_of_shares(plan)] == [3, 3, 3]
-    assert trials_at_once(plan) == 9
-    assert steps_of_search(plan, 30) == 30 * 60
-    rungs = make_plan(make_config(trials=29, **(with_rungs() | RANK)), "cpu")
-    assert trials_at_once(rungs) == 3 * 9
+    plan = plan_of(make_config(trials=30, search={"batch": 8}, **RANK))
+    assert [part.batch for part in plan.searches] == [3, 3, 3]
+    assert plan.at_once == 9
+    assert plan.search_steps(30) == 30 * 60
+    rungs = plan_of(make_config(trials=29, **(with_rungs() | RANK)))
+    assert rungs.at_once == 3 * 9
     cohort, alone = 9 * 20 + 3 * 60 + 180, 20 + 60 + 180
-    assert steps_of_search(rungs, 29) == 3 * cohort + 2 * alone
-    search = make_plan(make_config(trials=30, search={"batch": 8}), "cpu")
-    assert plans_of_shares(search) == [search]
-    assert trials_at_once(search) == 8
+    assert rungs.search_steps(29) == 3 * cohort + 2 * alone
+    search = plan_of(make_config(trials=30, search={"batch": 8}))
+    assert [(part.family, part.trials) for part in search.searches] == [("", 30)]
+    assert search.at_once == 8
 
 
 def test_a_pruner_is_each_familys_own(launch: Launch) -> None:
@@ -213,7 +215,7 @@ def test_mode_is_part_of_what_a_run_is(launch: Launch) -> None:
         launch(name="r", trials=3, families=FAMILIES)
     searched = launch(name="s", trials=3, families=FAMILIES).run
     assert "mode" not in searched.attributes["identity"], "as in runs of before"
-    assert list(study_ids(searched.storage, "s")) == ["s"]
+    assert list(study_ids(searched.storage, "s")) == ["s", "s/test"]
     with pytest.raises(RunError, match=r"mode: 'search' -> 'rank'"):
         launch(name="s", trials=3, **RANK)
 
@@ -257,4 +259,4 @@ def test_a_family_of_ones_own_takes_part(
     monkeypatch.syspath_prepend(tmp_path)
     run = launch(trials=4, mode="rank", families=["mine_to_rank:MINE", "StepLR"]).run
     assert len(study_of(run, "mine_to_rank:MINE").trials) == 2
-    assert set(run.leaderboard()["family"]) == {"mine_to_rank:MINE", "StepLR"}
+    assert set(leaderboard_of(run)["family"]) == {"mine_to_rank:MINE", "StepLR"}

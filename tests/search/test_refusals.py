@@ -10,11 +10,11 @@ from schedsearch import open_run
 from schedsearch.config import StudyConfig
 from schedsearch.errors import RunError
 from schedsearch.launch import Outcome
-from schedsearch.schedules import DEFAULT_FAMILIES
-from schedsearch.search.opening import open_study
-from schedsearch.search.plan import make_plan
-from schedsearch.storage.connect import open_storage
-from schedsearch.storage.place import place_run
+from schedsearch.schedules.families import DEFAULT_FAMILIES
+from schedsearch.search.create import open_study
+from schedsearch.search.draft import draft_of
+from schedsearch.store.connect import open_storage
+from schedsearch.store.place import place_run
 
 Launch = Callable[..., Outcome]
 
@@ -27,9 +27,9 @@ def made(
     runs_dir = tmp_path_factory.mktemp("made")
 
     def reopen(**changes: Any) -> None:
-        plan = make_plan(make_config(**changes), "cpu")
+        draft = draft_of(make_config(**changes), "cpu")
         place = place_run("tiny", runs_dir, None)
-        open_study(open_storage(place.url), place, plan)
+        open_study(open_storage(place.url), place, draft, draft.given_peak_lr)
 
     reopen()
     return reopen
@@ -40,7 +40,7 @@ DIFFERENT: list[tuple[dict[str, Any], str]] = [
     ({"seed": 1}, r"seed: 0 -> 1"),
     ({"families": ["StepLR"]}, r"families: \[.*\] -> \['StepLR'\]"),
     ({"ranges": {"StepLR": {"gamma": 0.5}}}, r"ranges\.StepLR: .*gamma.*'0\.5'"),
-    ({"space": {"base_lr": [0.01, 0.5]}}, r"space\.base_lr: \[0\.01, 1\.0\] -> \[0\.01, 0\.5\]"),
+    ({"space": {"peak_lr": [0.01, 0.5]}}, r"space\.peak_lr: \[0\.01, 1\.0\] -> \[0\.01, 0\.5\]"),
     ({"space": {"warmup": "none"}}, r"space\.warmup: 'optional' -> 'none'"),
     ({"space": {"warmup_frac": [0.02, 0.2]}}, r"space\.warmup_frac: .*0\.1\] -> .*0\.2\]"),
     ({"space": {"warmup_start_factor": 0.1}}, r"space\.warmup_start_factor: 0\.01 -> 0\.1"),
@@ -94,7 +94,7 @@ def test_optimizer_arguments_that_json_writes_otherwise_are_still_the_same(
 ) -> None:
     """A tuple from Python comes back from the storage as a list."""
     training = {"optimizer": "AdamW", "optimizer_args": {"betas": (0.9, 0.99)}}
-    study = {"training": training, "space": {"base_lr": [1e-4, 1e-3]}}
+    study = {"training": training, "space": {"peak_lr": [1e-4, 1e-3]}}
     launch(trials=1, **study)
     assert len(launch(trials=2, **study).run.trials()) == 2
 
@@ -122,9 +122,10 @@ def test_a_study_of_somebody_else_is_refused(
 
     study = optuna.create_study(study_name="tiny", storage=storage)
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
-    monkeypatch.setattr("schedsearch.search.opening.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("schedsearch.search.create.time.sleep", lambda seconds: None)
+    draft = draft_of(make_config(), "cpu")
     with pytest.raises(RunError, match=r"none of schedsearch's.*--name"):
-        open_study(storage, place, make_plan(make_config(), "cpu"))
+        open_study(storage, place, draft, draft.given_peak_lr)
     assert len(study.get_trials()) == 1
 
 
@@ -137,8 +138,8 @@ def test_a_run_whose_creation_was_interrupted_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("schedsearch.search.opening.provenance", interrupt)
+        patch.setattr("schedsearch.search.create.provenance", interrupt)
         with pytest.raises(KeyboardInterrupt):
             launch(trials=2)
-    monkeypatch.setattr("schedsearch.search.opening.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("schedsearch.search.create.time.sleep", lambda seconds: None)
     assert len(launch(trials=2).run.trials()) == 2

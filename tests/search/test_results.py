@@ -6,52 +6,55 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import optuna
 import pytest
 
-from schedsearch import Curve, StudyConfig
-from schedsearch.search.clock import Clock
+from schedsearch import Curve, Run, StudyConfig
+from schedsearch.search.context import open_context
+from schedsearch.search.create import open_study
+from schedsearch.search.draft import draft_of
 from schedsearch.search.events import Event, Note, Trained
-from schedsearch.search.opening import open_study
-from schedsearch.search.plan import make_plan
-from schedsearch.search.study import search
-from schedsearch.storage import bulk
-from schedsearch.storage.connect import open_storage
-from schedsearch.storage.owners import LEASE, OWNER
-from schedsearch.storage.place import place_run
-from schedsearch.storage.records import read_columns, read_result, read_schedule
-from schedsearch.training import Engine, Evaluation
+from schedsearch.search.search import run_search
+from schedsearch.search.timing import Clock
+from schedsearch.store import optuna_tables
+from schedsearch.store.connect import open_storage
+from schedsearch.store.leases import LEASE, OWNER
+from schedsearch.store.optuna_tables import write_results
+from schedsearch.store.place import place_run
+from schedsearch.store.records import read_columns, read_result, read_schedule
+from schedsearch.training.choice.trainer import Trainer
+from schedsearch.training.curve import Evaluation
+from schedsearch.training.recipe import Ended, JobSource
 
 
 def curve(steps: Sequence[int] = (12, 24, 36, 48, 60), **how: Any) -> Curve:
     return Curve(tuple(Evaluation(s, 0.1, 1.0, 1.0 / s, 0.9, 0.1) for s in steps), 2.3, **how)
 
 
-@dataclass(frozen=True)
-class Acted(Engine):
-    """An engine that acts: "e0" ends run 0, "r1" evaluates run 1, "+0.4" lets seconds pass."""
+@dataclass
+class Acted:
+    """A trainer that acts: "e0" ends job 0, "r1" evaluates job 1, "+0.4" lets seconds pass."""
 
     script: tuple[str, ...] = ()
     now: list[float] = field(default_factory=lambda: [100.0])
     curves: dict[int, Curve] = field(default_factory=dict)
     calls: dict[str, Callable[[], None]] = field(default_factory=dict)
 
-    def train(  # type: ignore[override]
-        self, task: object, schedules: Sequence[object], *, on_eval: Any, on_end: Any, **_: Any
-    ) -> list[Curve]:
-        for act in self.script or tuple(f"e{i}" for i in range(len(schedules))):
-            kind, number = act[0], act[1:]
-            if kind == "+":
-                self.now[0] += float(number)
-            elif kind == "e":
-                on_end(int(number), self.curves.get(int(number), curve()))
-            elif kind == "r":
-                on_eval(int(number), curve().rows[0])
-            else:
-                self.calls[act]()
-        return []
+    def run(self, source: JobSource) -> None:
+        while jobs := source.ask(100):
+            for act in self.script or tuple(f"e{i}" for i in range(len(jobs))):
+                kind, number = act[0], act[1:]
+                if kind == "+":
+                    self.now[0] += float(number)
+                elif kind == "e":
+                    job = jobs[int(number)]
+                    source.ended(Ended(job, self.curves.get(int(number), curve())))
+                elif kind == "r":
+                    source.evaluated(jobs[int(number)], curve().rows[0])
+                else:
+                    self.calls[act]()
 
 
 @dataclass
@@ -77,7 +80,7 @@ class Searched:
 def act(
     make_config: Callable[..., StudyConfig], runs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Searched]:
-    """Return a search of one batch with an engine that acts."""
+    """Return a search of one cohort with a trainer that acts."""
 
     def run(
         *script: str,
@@ -88,13 +91,14 @@ def act(
         **changes: Any,
     ) -> Searched:
         changes["search"] = {"batch": trials} | changes.get("search", {})
-        plan = make_plan(make_config(trials=trials, **changes), "cpu")
+        draft = draft_of(make_config(trials=trials, **changes), "cpu")
+        plan = draft.plan(draft.given_peak_lr)
         place = place_run("tiny", runs_dir, None)
-        study = open_study(open_storage(place.url), place, plan)
+        storage = open_storage(place.url)
+        study = open_study(storage, place, draft, draft.given_peak_lr)
         seen = Searched(study=study)
-        engine = Acted(
-            "reference",
-            script=script,
+        trainer = Acted(
+            script,
             curves=curves or {},
             calls={name: partial(call, seen) for name, call in (calls or {}).items()},
         )
@@ -102,13 +106,18 @@ def act(
         def writing(storage: Any, rows: Any, owner: str) -> set[int]:
             numbers = {t._trial_id: t.number for t in study.get_trials(deepcopy=False)}
             seen.groups.append([numbers[row.trial_id] for row in rows])
-            return bulk.write_results(storage, rows, owner)
+            return write_results(storage, rows, owner)
 
-        monkeypatch.setattr("schedsearch.search.results.write_results", writing)
-        stub = SimpleNamespace(monotonic=lambda: engine.now[0])
-        monkeypatch.setattr("schedsearch.search.results.time", stub)
-        with pytest.raises(raises) if raises else nullcontext():
-            seen.clock = search(study, plan, engine, nullcontext(), seen.events.append)
+        monkeypatch.setattr(optuna_tables, "write_results", writing)
+        stub = SimpleNamespace(monotonic=lambda: trainer.now[0])
+        monkeypatch.setattr("schedsearch.search.work.time", stub)
+        found = Run(place, storage, study._storage)
+        with (
+            pytest.raises(raises) if raises else nullcontext(),
+            open_context(found, study, nullcontext(), seen.events.append) as context,
+        ):
+            seen.clock = context.clock
+            run_search(context, plan, cast(Trainer, trainer))
         return seen
 
     return run

@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 from schedsearch import Curve
 from schedsearch.config import parse_config
 from schedsearch.errors import ConfigError, ScheduleError
-from schedsearch.search.fidelity_check import checks_wanted
-from schedsearch.search.plan import Plan, make_plan
-from schedsearch.search.rungs import Climb, Rungs, going_on
-from schedsearch.storage.best import Objective
-from schedsearch.training import Evaluation
+from schedsearch.objective import Objective, find_objective
+from schedsearch.schedules.schedule import Schedule
+from schedsearch.search.draft import Draft, draft_of
+from schedsearch.search.plan import Plan
+from schedsearch.search.rungs import Climb, Rungs, promoted
+from schedsearch.tasks.registry import load_task
+from schedsearch.training.curve import Evaluation
+from schedsearch.training.optimizers import OptimizerSpec
+from schedsearch.training.recipe import Job, Recipe
 
 
 def curve(value: float, *, diverged: bool = False, steps: int = 10) -> Curve:
@@ -22,6 +26,8 @@ def curve(value: float, *, diverged: bool = False, steps: int = 10) -> Curve:
     return Curve((Evaluation(steps, 0.1, 1.0, value, value, 0.1),), 2.3, diverged=diverged)
 
 
+TASK = load_task("digits")
+SCHEDULE = Schedule("Constant", 0.1)
 KINDS = st.sampled_from(["squeeze", "truncate"])
 HORIZONS = st.lists(st.integers(1, 2000), min_size=2, max_size=5, unique=True).map(sorted)
 CURVES = st.lists(
@@ -33,20 +39,20 @@ CURVES = st.lists(
     min_size=1,
     max_size=40,
 )
-OBJECTIVES = st.sampled_from(["val_loss", "val_accuracy"])
+OBJECTIVES = st.sampled_from([find_objective(name) for name in ("val_loss", "val_accuracy")])
 
 
-@given(CURVES, st.integers(1, 5), OBJECTIVES)
+@given(CURVES, st.integers(2, 5), OBJECTIVES)
 def test_the_best_of_a_rung_go_on_and_nothing_that_diverged(
     curves: list[Curve], eta: int, objective: Objective
 ) -> None:
-    chosen = going_on(curves, Rungs("squeeze", (10, 30), eta), objective)
+    chosen = promoted(curves, Rungs("squeeze", (10, 30), eta), objective)
     alive = {i for i, each in enumerate(curves) if not each.diverged}
     assert chosen == sorted(set(chosen))
     assert set(chosen) <= alive
     assert len(chosen) == min(len(alive), -(-len(curves) // eta))
-    sign = 1 if objective == "val_loss" else -1
-    value = {i: sign * getattr(curves[i].final, objective) for i in alive}
+    sign = 1 if objective.name == "val_loss" else -1
+    value = {i: sign * getattr(curves[i].final, objective.name) for i in alive}
     for one in chosen:
         for other in alive - set(chosen):
             assert (value[one], one) < (value[other], other)
@@ -61,7 +67,7 @@ def test_a_cohort_shrinks_to_at_least_one_and_takes_the_steps_that_were_foretold
     for horizon in horizons:
         sizes.append(len(runs))
         steps += horizon * len(runs)
-        runs = [runs[i] for i in going_on(runs, rungs, "val_loss")]
+        runs = [runs[i] for i in promoted(runs, rungs, find_objective("val_loss"))]
     assert steps == rungs.steps(count)
     assert sizes[0] == count
     assert sizes[-1] >= 1
@@ -74,20 +80,43 @@ def test_a_cohort_shrinks_to_at_least_one_and_takes_the_steps_that_were_foretold
 def test_a_rung_is_evaluated_at_its_end_and_as_often_as_every_other(
     kind: Any, horizons: list[int], evals: int
 ) -> None:
-    rungs = Rungs(kind, tuple(horizons))
-    for horizon in horizons:
+    rungs, recipe = Rungs(kind, tuple(horizons)), Recipe(TASK, OptimizerSpec(), evals)
+
+    def job(rungs: Rungs, rung: int) -> Job:
+        return rungs.job(recipe, SCHEDULE, 7, rung)
+
+    for rung, horizon in enumerate(horizons, start=1):
         if (horizon < evals and kind == "squeeze") or horizons[-1] < evals:
             with pytest.raises(ScheduleError):
-                rungs.training(horizon, evals)
+                job(rungs, rung)
             continue
-        total, steps = rungs.training(horizon, evals)
+        made = job(rungs, rung)
+        total, steps = made.total_steps, made.eval_steps
+        assert (made.schedule, made.seed, made.end) == (SCHEDULE, 7, horizon)
         assert len(steps) == evals
         assert horizon in steps
         assert all(low < high for low, high in pairwise((0, *steps, total + 1)))
         assert total == (horizon if kind == "squeeze" else horizons[-1])
-    full = Rungs("full", (horizons[-1],))
     if horizons[-1] >= evals:
-        assert rungs.training(horizons[-1], evals) == full.training(horizons[-1], evals)
+        last, full = job(rungs, len(horizons)), job(Rungs("full", (horizons[-1],)), 1)
+        assert (last.total_steps, last.eval_steps) == (full.total_steps, full.eval_steps)
+
+
+@given(HORIZONS, st.integers(1, 20))
+def test_a_pilot_is_squeezed_and_evaluated_where_a_rung_would_cut_it(
+    horizons: list[int], evals: int
+) -> None:
+    if horizons[0] < evals:
+        return
+    pilot = Rungs("pilot", tuple(horizons), promotes="all")
+    recipe = Recipe(TASK, OptimizerSpec(), evals)
+    jobs = [pilot.job(recipe, SCHEDULE, 7, rung) for rung in range(1, len(horizons) + 1)]
+    for job, horizon in zip(jobs[:-1], horizons[:-1], strict=True):
+        assert job.eval_steps == recipe.job(SCHEDULE, 7, horizon).eval_steps
+    assert set(jobs[-1].eval_steps) >= set(horizons)
+    assert set(jobs[-1].eval_steps) >= set(recipe.job(SCHEDULE, 7, horizons[-1]).eval_steps)
+    assert pilot.waves(5) == [(5, horizon) for horizon in horizons], "all are promoted"
+    assert pilot.cohort == 1
 
 
 def test_what_a_climb_spent_and_where_it_was_told() -> None:
@@ -116,9 +145,14 @@ def test_rungs_that_can_not_be(bad: tuple[Any, ...]) -> None:
         Rungs(*bad)
 
 
-def planned(**changes: Any) -> Plan:
+def drafted(**changes: Any) -> Draft:
     study = {"name": "a", "task": "digits", "families": ["Constant", "StepLR"]}
-    return make_plan(parse_config(study | changes), "cpu")
+    return draft_of(parse_config(study | changes), "cpu")
+
+
+def planned(**changes: Any) -> Plan:
+    draft = drafted(**changes)
+    return draft.assumed_plan(draft.given_peak_lr)
 
 
 @pytest.mark.parametrize(
@@ -149,13 +183,14 @@ def test_the_rungs_of_a_plan(
     training = {"total_steps": total_steps, "evals_per_run": 10}
     fidelity = {"kind": "squeeze"} | fidelity
     space = {"warmup_frac": [0.02 if total_steps > 100 else 0.1, 0.1]}
-    plan = planned(training=training, fidelity=fidelity, space=space)
+    draft = drafted(training=training, fidelity=fidelity, space=space)
+    plan = draft.plan(draft.given_peak_lr)
     assert plan.rungs.horizons == horizons
     assert plan.rungs.kind == (fidelity["kind"] if len(horizons) > 1 else "full")
-    assert len(plan.notes) == (note is not None)
-    assert (note or "") in " ".join(plan.notes)
-    assert all("\n" not in text for text in plan.notes)
-    assert plan.batch == max(8, plan.rungs.cohort)
+    assert len(draft.notes) == (note is not None)
+    assert (note or "") in " ".join(draft.notes)
+    assert all("\n" not in text for text in draft.notes)
+    assert plan.at_once == max(8, plan.rungs.cohort)
 
 
 @pytest.mark.parametrize(
@@ -218,21 +253,41 @@ def test_a_pruner_leaves_out_the_rungs_that_nobody_asked_for() -> None:
 def test_a_check_takes_a_quarter_of_the_search_unless_it_is_asked_for(
     trials: int, fidelity: dict[str, Any], count: int
 ) -> None:
-    assert checks_wanted(planned(trials=trials, fidelity=fidelity)) == count
+    checks = planned(trials=trials, fidelity=fidelity).checks
+    assert (0 if checks is None else checks.trials) == count
+    if checks is not None:
+        assert checks.rungs.promotes == "all"
+        assert checks.sampling.sampler == "random"
 
 
 @pytest.mark.parametrize("sampler", ["TPE", "random", "QMC", "GP", "CMA-ES"])
 def test_a_sampler_of_complete_trials_is_warned_about(sampler: str) -> None:
-    notes = planned(fidelity={"kind": "squeeze", "rungs": 2}, search={"sampler": sampler}).notes
+    notes = drafted(fidelity={"kind": "squeeze", "rungs": 2}, search={"sampler": sampler}).notes
     assert len(notes) == (sampler in ("GP", "CMA-ES"))
     assert all(f"sampler {sampler} learns nothing from trials" in text for text in notes)
 
 
 def test_a_plan_without_rungs_is_the_run_that_it_was() -> None:
-    full = planned(fidelity={"kind": "full"})
-    squeezed = planned(fidelity={"kind": "squeeze", "rungs": 2, "eta": 3})
-    new = squeezed.identity().keys() - full.identity().keys()
-    assert new == {"fidelity.kind", "fidelity.horizons", "fidelity.eta"}
-    assert not any(key.startswith("fidelity") for key in full.identity())
-    assert full.search_steps(60) == 60 * 600
-    assert squeezed.search_steps(17) == 2 * (8 * 200 + 3 * 600) + 200 + 600
+    full = drafted(fidelity={"kind": "full"})
+    squeezed = drafted(fidelity={"kind": "squeeze", "rungs": 2, "eta": 3})
+    plans = [draft.plan(draft.given_peak_lr) for draft in (full, squeezed)]
+    whole, other = (draft.identity(draft.given_peak_lr) for draft in (full, squeezed))
+    assert other.keys() - whole.keys() == {"fidelity.kind", "fidelity.horizons", "fidelity.eta"}
+    assert not any(key.startswith("fidelity") for key in whole)
+    assert plans[0].search_steps(60) == 60 * 600
+    assert plans[1].search_steps(17) == 2 * (8 * 200 + 3 * 600) + 200 + 600
+
+
+def test_a_plan_leaves_nothing_open() -> None:
+    """What a range test or a pilot decides must be given; there is no plan without it."""
+    open_kind = drafted(fidelity={"kind": "auto"})
+    assert open_kind.kind_is_open
+    with pytest.raises(ValueError, match="the kind of the rungs is open"):
+        open_kind.plan(open_kind.given_peak_lr)
+    with pytest.raises(ValueError, match="the kind of the rungs is open"):
+        drafted(fidelity={"kind": "squeeze"}).plan(open_kind.given_peak_lr, "squeeze")
+    for kind in ("full", "squeeze", "truncate"):
+        assert open_kind.plan(open_kind.given_peak_lr, kind).rungs.kind == kind
+    open_rates = drafted(space={"peak_lr": "auto"})
+    with pytest.raises(ValueError, match="a range test decides"):
+        open_rates.given_peak_lr  # noqa: B018

@@ -10,7 +10,8 @@ import pytest
 
 from schedsearch import FAMILIES, Schedule
 from schedsearch.launch import Outcome
-from schedsearch.schedules import DEFAULT_FAMILIES
+from schedsearch.report.leaderboard import leaderboard_of
+from schedsearch.schedules.families import DEFAULT_FAMILIES
 from schedsearch.search.events import Chosen, Event, Started, Trained
 
 Launch = Callable[..., Outcome]
@@ -29,12 +30,12 @@ def test_a_study_runs_to_its_total_and_stores_what_it_tried(launch: Launch) -> N
     assert list(trials["trial"]) == [0, 1, 2, 3, 4]
     assert set(trials["state"]) == {"finished"}
     assert set(trials["family"]) <= set(DEFAULT_FAMILIES)
-    assert trials["base_lr"].between(0.01, 1.0).all()
+    assert trials["peak_lr"].between(0.01, 1.0).all()
     assert (trials["attempt"] == 1).all()
     by_name = {family.name: family for family in FAMILIES}
     for row in trials.itertuples():
         schedule = Schedule.from_json(str(row.schedule))
-        assert (schedule.family, schedule.base_lr) == (row.family, row.base_lr)
+        assert (schedule.family, schedule.peak_lr) == (row.family, row.peak_lr)
         params = json.loads(str(row.params))
         assert params == schedule.to_dict()["params"]
         assert by_name[schedule.family].checked(params) == schedule.params
@@ -49,7 +50,7 @@ def test_a_study_runs_to_its_total_and_stores_what_it_tried(launch: Launch) -> N
 
 
 def test_the_run_stores_what_reproduces_it(launch: Launch) -> None:
-    slow = {"base_lr": [1e-4, 1e-3]}
+    slow = {"peak_lr": [1e-4, 1e-3]}
     outcome = launch(trials=1, seed=7, training={"optimizer": "AdamW"}, space=slow)
     attributes = outcome.run.attributes
     assert attributes["seeds"]["study"] == 7
@@ -141,7 +142,7 @@ def test_val_accuracy_is_maximized(launch: Launch) -> None:
     trials, run = outcome.run.trials(), outcome.run
     assert run.best.result["val_accuracy"] == trials["val_accuracy"].max()
     assert trials["val_accuracy"].nunique() > 1
-    board = run.leaderboard()
+    board = leaderboard_of(run)
     assert list(board["val_accuracy"]) == sorted(board["val_accuracy"], reverse=True)
     study = optuna.load_study(study_name="tiny", storage=run.storage)
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE

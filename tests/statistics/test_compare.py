@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import stats
 
-from schedsearch.statistics import TESTS, compare, least_seeds, pairing_saved, power
+from schedsearch.statistics.compare import TESTS, compare, least_seeds, pairing_saved, power
 
 Floats = NDArray[np.float64]
 SEEDS = 8
@@ -30,7 +30,7 @@ def drawn(
 
 
 def named(losses: Floats, test: Any = "welch") -> list[int | None]:
-    """Give the winner that each confirmation names; None where it names none."""
+    """Return the winner that each confirmation names; None where it names none."""
     found = [compare(each, test) for each in losses]
     return [each.winner if each.better else None for each in found]
 

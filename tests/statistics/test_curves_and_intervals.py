@@ -9,15 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from schedsearch.statistics import (
+from schedsearch.statistics.curves import (
     area_under,
     at_fraction,
     best_so_far,
-    mean_interval,
     performance_profile,
-    resampled_interval,
     steps_to_target,
 )
+from schedsearch.statistics.intervals import mean_interval, resampled_interval
 
 
 def test_misses_count_as_misses() -> None:

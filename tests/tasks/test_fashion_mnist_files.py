@@ -11,7 +11,8 @@ from urllib.error import URLError
 import pytest
 
 from schedsearch.errors import DataError
-from schedsearch.tasks import fashion_mnist, load_task
+from schedsearch.tasks import fashion_mnist
+from schedsearch.tasks.registry import load_task
 
 PACKED = gzip.compress(random.Random(0).randbytes(5000))
 NAME = "train-images-idx3-ubyte"
@@ -73,7 +74,7 @@ def test_a_file_that_cannot_be_unpacked(tmp_path: Path, content: bytes) -> None:
 
 
 def idx(kind: str, count: int) -> bytes:
-    """Give a file of the data set's format, with so many pictures or labels."""
+    """Return a file in the format of the data set, with `count` pictures or labels."""
     if kind == "labels":
         return struct.pack(">II", 0x801, count) + bytes(i % 10 for i in range(count))
     picture = bytes(range(196)) * 4

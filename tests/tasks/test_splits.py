@@ -10,7 +10,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torchvision.datasets import FashionMNIST
 
-from schedsearch.tasks import TASKS, Data, Split, Task, find_task, load_task, load_test
+from schedsearch.tasks.registry import TASKS, find_task, load_task, load_test
+from schedsearch.tasks.task import Data, Split, Task
 
 SIZES = {"digits": (1200, 297, 300), "fashion_mnist": (50_000, 10_000, 10_000)}
 SHAPES = {"digits": (1, 8, 8), "fashion_mnist": (1, 28, 28)}
@@ -76,7 +77,7 @@ def test_scaled_by_the_training_split_alone(data: Data) -> None:
 
 
 def keys(rows: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """Give each picture with its target a number that hardly any other has, sorted."""
+    """Return a number for each picture and its target that hardly any other has, sorted."""
     images, targets = (torch.cat(column).double() for column in zip(*rows, strict=True))
     generator = torch.Generator().manual_seed(0)
     weights = torch.randint(1, 2**30, images.shape[1:], generator=generator).double()

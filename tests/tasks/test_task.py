@@ -8,7 +8,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from schedsearch.errors import SchedsearchError
-from schedsearch.tasks import TASKS, Split, Task, TaskSource, evaluate, find_task, load_task
+from schedsearch.tasks.registry import TASKS, find_task, load_task
+from schedsearch.tasks.task import Split, Task, TaskSource, evaluate
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,7 @@ import math
 
 import pytest
 
-from schedsearch.training import Curve, Evaluation
-from schedsearch.training.curve import COLUMNS
+from schedsearch.training.curve import COLUMNS, Curve, Evaluation
 
 
 def curve(losses: list[float], accuracies: list[float]) -> Curve:

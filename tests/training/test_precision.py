@@ -2,24 +2,27 @@
 
 import pytest
 import torch
-from fused_loops import common
+from fused_loops import OPTIMIZERS, jobs_of, recipe_of
 from torch import nn
 
 from schedsearch.config import StudyConfig
-from schedsearch.schedules import Schedule
-from schedsearch.tasks import load_task
-from schedsearch.training import Engine, train
+from schedsearch.schedules.schedule import Schedule
+from schedsearch.tasks.registry import load_task
+from schedsearch.training.choice.trainer import Trainer
+from schedsearch.training.choice.way import Way
 from schedsearch.training.precision import in_bf16
+from schedsearch.training.recipe import Recipe
+from schedsearch.training.reference import train
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn"])
 def test_both_engines_train_in_it(model: str) -> None:
-    full = load_task("digits", model=model)
-    task = in_bf16(full)
-    schedules = [Schedule("CosineAnnealingLR", 0.03), Schedule("StepLR", 0.02)]
-    want = train(task, schedules, **common(60))  # type: ignore[arg-type]
-    got = Engine("fused", stack=2).train(task, schedules, **common(60))  # type: ignore[arg-type]
-    exact = train(full, schedules, **common(60))  # type: ignore[arg-type]
+    full = recipe_of(load_task("digits", model=model))
+    half = Recipe(full.task, OPTIMIZERS[0], full.evals, precision="bf16")
+    jobs = jobs_of(full, [Schedule("CosineAnnealingLR", 0.03), Schedule("StepLR", 0.02)], 60)
+    want = train(half, jobs)
+    got = Trainer(Way("fused", stack=2), half).train(jobs)
+    exact = train(full, jobs)
     for one, other, third in zip(got, want, exact, strict=True):
         assert one.final.val_loss == pytest.approx(other.final.val_loss, rel=0.1)
         assert other.final.val_loss == pytest.approx(third.final.val_loss, rel=0.2)

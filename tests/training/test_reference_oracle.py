@@ -33,7 +33,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from schedsearch import FAMILIES, Curve, OptimizerSpec, Schedule, Task, Warmup, train
-from schedsearch.horizon import evaluation_steps
+from schedsearch.training.recipe import Recipe
 
 # A plateau that cuts within nine evaluations: each must better the best by half (a fifth).
 MIN: dict[str, Any] = {"mode": "min", "factor": 0.5, "patience_frac": 0.0, "threshold": 0.5}
@@ -60,14 +60,8 @@ def engine(
     seed: int = SEED,
     optimizer: OptimizerSpec = SGD_SPEC,
 ) -> Curve:
-    (curve,) = train(
-        task or digits(),
-        [schedule],
-        total_steps=total_steps,
-        seed=seed,
-        eval_steps=evaluation_steps(total_steps, evals),
-        optimizer=optimizer,
-    )
+    recipe = Recipe(task or digits(), optimizer, evals)
+    (curve,) = train(recipe, [recipe.job(schedule, seed, total_steps)])
     return curve
 
 
@@ -134,10 +128,11 @@ PARAMS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("OneCycleLR", {"three_phase": True}),
     ("ReduceLROnPlateau", MIN),
     ("ReduceLROnPlateau", MAX),
-    ("LambdaLR", {"shape": "rex"}),
-    ("MultiplicativeLR", {"hold_frac": 0.3}),
-    ("SequentialLR", {"decay_frac": 0.4}),
-    ("ChainedScheduler", {}),
+    ("InverseSqrt", {"timescale_frac": 0.1}),
+    ("REX", {}),
+    ("HoldThenExponential", {"hold_frac": 0.3}),
+    ("WarmupStableDecay", {"decay_frac": 0.4}),
+    ("CosineTimesExponential", {}),
     ("SWALR", {}),
     ("ReduceLROnPlateau+StepLR", {"step_frac": 0.3} | MIN),
     ("ReduceLROnPlateau+StepLR", {"step_frac": 0.3} | MAX),
@@ -147,7 +142,7 @@ PARAMS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def named(value: object) -> str:
-    """Name a row by its family, and by the parameters that tell it from the others."""
+    """Return the name of a row: its family, and the parameters that tell it from the others."""
     if isinstance(value, dict):
         return str(value["mode"]) if "mode" in value else "-".join(value)
     return str(value)

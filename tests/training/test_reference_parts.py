@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from engine_runs import COSINE, PLATEAU, STEP, STEPS, rows, runs
+from engine_runs import COSINE, PLATEAU, STEP, STEPS, curves_of, rows
 from hand_loop import RATE, assert_same, by_hand, digits
 from torch.optim import SGD
 from torch.optim.lr_scheduler import StepLR
@@ -20,7 +20,7 @@ from schedsearch.training.optimizers import optimizer_names
 @pytest.mark.parametrize("name", [n for n in optimizer_names() if n != "Muon"])
 def test_every_optimizer_of_torch_trains(name: str) -> None:
     """Muon is left out: it takes matrices only, and refuses a model with biases (see below)."""
-    (curve,) = runs(
+    (curve,) = curves_of(
         [Schedule("StepLR", 0.005)], optimizer=OptimizerSpec(name, {}), total_steps=12, evals=3
     )
     hand = by_hand(
@@ -37,20 +37,20 @@ def test_every_optimizer_of_torch_trains(name: str) -> None:
 
 def test_an_optimizer_that_refuses_the_model() -> None:
     with pytest.raises(ConfigError, match=r"^optimizer Muon with \{\}: .*only supports 2D [^\n]*$"):
-        runs([STEP], optimizer=OptimizerSpec("Muon", {}))
+        curves_of([STEP], optimizer=OptimizerSpec("Muon", {}))
 
 
 def test_a_rate_in_a_tensor_is_recorded_as_it_was_trained_with() -> None:
     spec = OptimizerSpec("user_parts:TensorRateSGD", {"momentum": 0.9})
-    (curve,) = runs([COSINE], optimizer=spec)
-    (plain,) = runs([COSINE])
+    (curve,) = curves_of([COSINE], optimizer=spec)
+    (plain,) = curves_of([COSINE])
     assert [row.lr for row in curve.rows] == [row.lr for row in plain.rows]
 
 
 def test_a_task_of_the_users_own() -> None:
     task = load_task("user_parts:BLOBS", batch_size=8)
     assert (task.model_name, task.steps_per_epoch) == ("linear", 7)
-    (curve,) = runs([STEP], task)
+    (curve,) = curves_of([STEP], task)
     hand = by_hand(
         task,
         lambda params: SGD(params, lr=RATE, momentum=0.9),
@@ -78,7 +78,7 @@ class CountedReads(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
 def reads(schedule: Schedule, total_steps: int, evals: int) -> int:
     mode = CountedReads()  # type: ignore[no-untyped-call]
     with mode:
-        runs([schedule], total_steps=total_steps, evals=evals)
+        curves_of([schedule], total_steps=total_steps, evals=evals)
     return mode.reads
 
 
@@ -96,8 +96,8 @@ def test_no_value_is_read_between_evaluations(schedule: Schedule) -> None:
 def test_cuda_trains_as_the_cpu_does() -> None:
     before = torch.cuda.get_rng_state()
     schedules = [COSINE, PLATEAU]
-    there = runs(schedules, load_task("digits", device="cuda"))
-    here = runs(schedules)
+    there = curves_of(schedules, load_task("digits", device="cuda"))
+    here = curves_of(schedules)
     assert torch.equal(torch.cuda.get_rng_state(), before)
     for one, other in zip(there, here, strict=True):
         assert one.initial_loss == pytest.approx(other.initial_loss, rel=1e-4)
@@ -105,6 +105,6 @@ def test_cuda_trains_as_the_cpu_does() -> None:
         assert [row.val_loss for row in one.rows] == pytest.approx(losses, rel=0.02)
     assert [row.lr for row in there[0].rows] == [row.lr for row in here[0].rows]
     dropout = replace(load_task("digits", device="cuda"), make_model=noisy_net)
-    first = rows(runs([STEP], dropout))
+    first = rows(curves_of([STEP], dropout))
     torch.cuda.manual_seed_all(5)
-    assert rows(runs([STEP], dropout)) == first
+    assert rows(curves_of([STEP], dropout)) == first

@@ -1,0 +1,1 @@
+"""How commands show events and results."""

@@ -1,0 +1,22 @@
+"""Print the leaderboard of a run."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from schedsearch.cli.show.tables import print_table
+
+if TYPE_CHECKING:
+    from schedsearch.store.run import Run
+
+
+def print_leaderboard(run: "Run") -> None:
+    """Print the best trial of each family, and advice where a best rate lies at an edge."""
+    from schedsearch.report.edges import edge_advice_of
+    from schedsearch.report.leaderboard import leaderboard_of
+
+    board = leaderboard_of(run)
+    print_table(board if board["torch_class"].notna().any() else board.drop(columns="torch_class"))
+    advice = edge_advice_of(run)
+    if advice is not None:
+        typer.echo(advice)

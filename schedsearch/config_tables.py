@@ -1,0 +1,271 @@
+"""The tables of a study file: [training], [space], [search], [fidelity], [confirmation].
+
+The docstring of a key is its reference: what it means, then, after an empty line, when to touch it.
+`studies/README.md` is generated from these docstrings.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
+
+from schedsearch.errors import unknown
+from schedsearch.objective import OBJECTIVES
+
+Range = tuple[float, float]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Table(BaseModel):
+    """What all tables have in common: unknown keys are refused, nothing is converted."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
+
+
+class Training(Table):
+    """[training]: how each schedule is trained."""
+
+    total_steps: Count = 600
+    """The horizon: optimizer steps of one full training.
+
+    Always: as many steps as you will train for, or as many as you can pay for many times over.
+    """
+    batch_size: Count = 64
+    """Rows of a training batch; the rest of an epoch that fills no batch is left out.
+
+    To match your own training: a small batch makes schedules matter more.
+    """
+    optimizer: str = "SGD"
+    """A class of torch.optim, or one of your own as `"package.module:Class"`.
+
+    To match your own training.
+    """
+    optimizer_args: dict[str, Any] | None = None
+    """The optimizer's arguments, without lr; left out: momentum 0.9 for SGD, torch's defaults
+    for the rest.
+
+    To match your own training, weight decay above all.
+    """
+    evals_per_run: Count = 20
+    """Evaluations on the validation split in one training, evenly spread, at every horizon.
+
+    More for smoother curves, or for schedules that react to a metric; fewer if validating is slow.
+    """
+    step_unit: Literal["step", "epoch"] = "step"
+    """When the scheduler steps: after each optimizer step, or after each epoch.
+
+    "epoch" if your own training loop steps its scheduler once per epoch.
+    """
+    diverge_factor: Annotated[float, Field(gt=1)] = 3.0
+    """A training ends as diverged once its validation loss exceeds this multiple of the loss of
+    the untrained model.
+
+    Higher if good trainings of your task begin with a peak in the loss.
+    """
+    precision: Literal["full", "bf16"] = "full"
+    """"bf16": matrix products and convolutions in bfloat16 (torch's autocast).
+
+    On hardware with fast bfloat16, if your own training uses it.
+    """
+    engine: str = "auto"
+    """How schedules are trained: "reference" (one at a time), "fused" (many at once), or "auto"
+    (whichever is measured to be faster here).
+
+    Rarely: "reference" to rule out the fused engine when a result looks odd.
+    """
+    stack: Annotated[int, Field(ge=0)] = 0
+    """How many trainings the fused engine runs at once; 0: measured.
+
+    Only to bound memory.
+    """
+    threads: Annotated[int, Field(ge=0)] = 0
+    """Threads on the CPU; 0: measured.
+
+    On a machine that other work shares.
+    """
+
+    @property
+    def optimizer_arguments(self) -> dict[str, Any]:
+        """The optimizer's arguments, with the default for SGD."""
+        if self.optimizer_args is None:
+            return {"momentum": 0.9} if self.optimizer == "SGD" else {}
+        return dict(self.optimizer_args)
+
+
+class SpaceTable(Table):
+    """[space]: what all families share."""
+
+    peak_lr: Range | Literal["auto"] = (0.003, 0.3)
+    """The peak learning rates searched, on a logarithmic scale; "auto": two decades found by a
+    range test before the first trial.
+
+    Always, unless you trust "auto": two decades around the rate that you use today. Widen it if the
+    report says that a family's best rate lies at an edge.
+    """
+    warmup: Literal["none", "optional", "always"] = "optional"
+    """A linear warm-up in front of families that don't rise by themselves; "optional": the sampler
+    decides.
+
+    "always" for models that need one (transformers); "none" to search fewer parameters.
+    """
+    warmup_frac: Range = (0.02, 0.1)
+    """The length of the warm-up, as a fraction of the horizon.
+
+    With warmup: longer for large batches.
+    """
+    warmup_start_factor: Annotated[float, Field(gt=0, le=1)] = 0.01
+    """The warm-up's first rate, as a fraction of the rate that it rises to.
+
+    Rarely.
+    """
+
+    @field_validator("peak_lr", mode="wrap")
+    @classmethod
+    def _range_or_auto(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        if isinstance(value, str) and value != "auto":
+            raise ValueError("it is [low, high], one number, or 'auto'")
+        return value if value == "auto" else check(cls._tuple(value))
+
+    @field_validator("warmup_frac", mode="before")
+    @classmethod
+    def _tuple(cls, value: Any) -> Any:
+        """TOML knows arrays, and whole numbers; a single number fixes the parameter."""
+        numbers = value if isinstance(value, list | tuple) else (value, value)
+        return tuple(float(n) if type(n) is int else n for n in numbers)
+
+
+class Search(Table):
+    """[search]: how Optuna samples."""
+
+    objective: str = "val_loss"
+    """The final value that is compared: "val_loss" (lower is better) or "val_accuracy" (higher is
+    better).
+
+    If the metric that you report is the accuracy, and the two disagree.
+    """
+    sampler: str = "TPE"
+    """"TPE", "random", "QMC", "GP" or "CMA-ES": Optuna's samplers.
+
+    "random" for a baseline; GP and CMA-ES learn from trials at the full horizon only.
+    """
+    sampler_args: dict[str, Any] = {}
+    """Arguments of Optuna's sampler class.
+
+    If you know that class.
+    """
+    pruner: str = "none"
+    """"none", or a pruner of Optuna's by class name; its resource is the elapsed steps.
+
+    Rarely: rungs find more with the same steps, and a pruner replaces them.
+    """
+    pruner_args: dict[str, Any] = {}
+    """Arguments of Optuna's pruner class.
+
+    With pruner.
+    """
+    batch: Annotated[int, Field(ge=0)] = 0
+    """Trials sampled before the next results are read; 0: by the total (8 to 64). In rank mode they
+    are divided over the families.
+
+    Rarely: it decides what is sampled, never how fast it is trained.
+    """
+    history: Annotated[int, Field(ge=0)] = 250
+    """The most finished trials that TPE learns from: the best, and an even part of the rest;
+    0: all.
+
+    With thousands of trials, for faster sampling or for a finer one.
+    """
+
+    @field_validator("objective")
+    @classmethod
+    def _objective(cls, value: str) -> str:
+        """Refuse a name that OBJECTIVES does not hold, with the nearest that it does."""
+        names = [each.name for each in OBJECTIVES]
+        if value not in names:
+            raise ValueError(unknown("objective", value, names).partition(": ")[2].strip())
+        return value
+
+
+FidelityKind = Literal["full", "squeeze", "truncate", "auto"]
+LEAST_CHECKS, PILOT = 8, 16  # schedules by which kind = "auto" chooses: at least, by default
+
+
+class Fidelity(Table):
+    """[fidelity]: at which horizons a schedule is tried before the full one."""
+
+    kind: FidelityKind = "squeeze"
+    """"squeeze": first the schedule of a shorter horizon; "truncate": first a part of the full
+    schedule; "full": always the whole training, the default beside a pruner; "auto": a pilot
+    chooses.
+
+    "auto" or "full" for a task that overfits: there, short trainings may rank schedules wrongly.
+    """
+    rungs: int | tuple[int, ...] = 3
+    """How many horizons, in equal ratios up to the full one; or the list of horizons in steps.
+
+    Fewer if the report warns that a rung does not rank.
+    """
+    eta: Annotated[int, Field(ge=2)] = 4
+    """One of eta schedules goes on to the next rung.
+
+    Lower (2 or 3) for a more cautious search that costs more steps.
+    """
+    min_steps: Count = 100
+    """No rung is shorter than this.
+
+    Higher if a hundred steps of your task say nothing yet.
+    """
+    checks: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        default_factory=lambda known: PILOT if known.get("kind") == "auto" else None
+    )
+    """Random schedules trained at every rung, to measure how well the rungs rank; 0: none; left
+    out: as many as a quarter of the search's steps pays for, and 16 with kind = "auto", where they
+    are the pilot.
+
+    More for narrower intervals of the rank correlations.
+    """
+
+    @field_validator("rungs", mode="before")
+    @classmethod
+    def _rungs(cls, value: Any) -> Any:
+        """TOML knows arrays."""
+        each = value if isinstance(value, list | tuple) else [value]
+        if not each or any(type(n) is not int or n < 1 for n in each):
+            raise ValueError("it is a number of rungs, or a list of horizons in steps")
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("checks")
+    @classmethod
+    def _pilot(cls, value: int | None, known: ValidationInfo) -> int | None:
+        if known.data.get("kind") == "auto" and (value or 0) < LEAST_CHECKS:
+            raise ValueError(f"kind = 'auto' needs at least {LEAST_CHECKS} to choose by")
+        return value
+
+
+class Confirmation(Table):
+    """[confirmation]: the best of the search, trained again on fresh seeds."""
+
+    finalists: Annotated[int, Field(ge=1, le=50)] = 4
+    """How many of the best schedules are confirmed, beside two tuned baselines; in rank mode the
+    best of each family is.
+
+    More if the leaders of the search are close to each other.
+    """
+    seeds: Annotated[int, Field(ge=0, le=1000)] = 8
+    """Fresh seeds, the same for all; 0: nothing is confirmed, and best.json says so.
+
+    More to tell close schedules apart; `schedsearch confirm RUN --seeds 16` adds them later.
+    """
+    test: str = "welch"
+    """The test of the winner against the others: "welch", "paired" or "wilcoxon".
+
+    "paired" where common seeds save variance (the screen says how much).
+    """

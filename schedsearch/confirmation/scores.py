@@ -1,0 +1,45 @@
+"""Scores: what the winner and the baselines reached on the test split, which is read once."""
+
+from dataclasses import dataclass
+
+from schedsearch.schedules.schedule import Schedule
+from schedsearch.store.names import scores_name
+from schedsearch.store.pairs import SEED
+from schedsearch.store.records import read_result, read_schedule
+from schedsearch.store.run import Run
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a schedule reached on the test split.
+
+    Args:
+        schedule: the schedule.
+        seed: the seed of its training.
+        diverged: whether the training diverged.
+        test_loss: the loss on the test split; None when it diverged.
+        test_accuracy: the accuracy on the test split, in [0, 1]; None when it diverged.
+    """
+
+    schedule: Schedule
+    seed: int
+    diverged: bool
+    test_loss: float | None
+    test_accuracy: float | None
+
+
+def scores_of(run: Run) -> list[Score]:
+    """Return what was read of the test split for a run."""
+    scores = []
+    for trial in run.ended_trials(scores_name(run.name)):
+        schedule, result = read_schedule(trial), read_result(trial)
+        if schedule is not None:
+            seed = int(trial.system_attrs[SEED])
+            reached = (result["test_loss"], result["test_accuracy"])
+            scores.append(Score(schedule, seed, bool(result["diverged"]), *reached))
+    return scores
+
+
+def score_of(run: Run, schedule: Schedule) -> Score | None:
+    """Return what a schedule of a run reached on the test split; None where it was not read."""
+    return next((score for score in scores_of(run) if score.schedule == schedule), None)

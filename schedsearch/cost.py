@@ -1,0 +1,82 @@
+"""Estimate what a study will take, before it is launched."""
+
+import time
+from dataclasses import dataclass
+
+from schedsearch.confirmation.confirm import confirming_trainings
+from schedsearch.horizon import evaluation_steps
+from schedsearch.schedules.schedule import Schedule
+from schedsearch.search.plan import Plan
+from schedsearch.training.choice.probe import choose_trainer
+from schedsearch.training.choice.way import Way
+from schedsearch.training.device import threads
+from schedsearch.training.recipe import Job
+from schedsearch.training.reference import train
+
+_OVERHEAD_SECONDS = 0.02  # sampling and storing one trial
+_MEASURED_STEPS = 40
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a study will take, reckoned from a few measured steps.
+
+    Args:
+        trials: the trials of the search.
+        confirming: the most trainings of the confirmation.
+        steps: the optimizer steps of the search.
+        minutes: all of it takes, with the way of training that was chosen without a compiler.
+        megabytes: it stores.
+        way: how jobs would be trained.
+        reference_minutes: it would take with the reference engine.
+    """
+
+    trials: int
+    confirming: int
+    steps: int
+    minutes: float
+    megabytes: float
+    way: Way
+    reference_minutes: float
+
+
+def estimate(plan: Plan) -> Estimate:
+    """Train a few steps of the plan's task, and reckon from them what the study will take."""
+    step_seconds, eval_seconds = _measure(plan)
+    beside = eval_seconds * (plan.recipe.evals + 1) + _OVERHEAD_SECONDS
+    confirming, steps = confirming_trainings(plan), plan.search_steps(plan.trials)
+    full_trainings = (steps + plan.check_steps) / plan.total_steps + confirming
+    waves = plan.waves(plan.trials)
+    way = choose_trainer(plan.recipe, plan.engine, waves=waves, steps=steps, compiles=False).way
+
+    def minutes(seconds: float) -> float:
+        return full_trainings * (seconds * plan.total_steps + beside) / 60
+
+    stored = plan.recipe.evals * 130 + 4000  # bytes of one training
+    return Estimate(
+        trials=plan.trials,
+        confirming=confirming,
+        steps=steps,
+        minutes=minutes(step_seconds if way.kind == "reference" else way.step_seconds),
+        megabytes=0.2 + (plan.trials + confirming) * stored / 1e6,
+        way=way,
+        reference_minutes=minutes(step_seconds),
+    )
+
+
+def _measure(plan: Plan) -> tuple[float, float]:
+    """Return the seconds of an optimizer step and of an evaluation, with the reference engine."""
+    steps = max(2, min(_MEASURED_STEPS, plan.total_steps))
+    schedule = Schedule("Constant", plan.space.peak_lr.low)
+
+    def seconds(evals: int) -> float:
+        job = Job(schedule, plan.training_seed, steps, evaluation_steps(steps, evals))
+        started = time.perf_counter()
+        train(plan.recipe, [job])
+        return time.perf_counter() - started
+
+    with threads(plan.engine.threads or 1):
+        seconds(1)  # the first steps of a process are slow
+        one, two = seconds(1), seconds(2)
+    an_eval = max(two - one, 0.0)
+    return max(one - 2 * an_eval, 0.0) / steps, an_eval

@@ -1,0 +1,1 @@
+"""How well the rungs rank schedules for the full horizon."""

@@ -1,1 +1,0 @@
-"""What a person takes away: files, pictures, tables, and what is shown while a search goes on."""

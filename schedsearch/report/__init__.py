@@ -1,0 +1,1 @@
+"""What a person reads of a run: the answer, tables, figures, the page, best.json."""

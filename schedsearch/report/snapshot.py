@@ -1,0 +1,215 @@
+"""Snapshot: a run at one moment, with each frame read once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+import pandas as pd
+from optuna.trial import FrozenTrial
+
+from schedsearch.config import StudyConfig
+from schedsearch.confirmation.claim import Confirmation, Confirmed, empty_frame
+from schedsearch.confirmation.read import confirmation_of, confirming_trials
+from schedsearch.confirmation.record import Finalist
+from schedsearch.errors import ScheduleError
+from schedsearch.objective import Objective, find_objective
+from schedsearch.report.edges import searched_rates
+from schedsearch.schedules.schedule import Schedule
+from schedsearch.store.frames import curves_frame, rungs_frame, trials_frame
+from schedsearch.store.pairs import by_pair
+from schedsearch.store.records import RANGE_TEST, read_columns, read_result, read_schedule
+from schedsearch.store.run import Run
+from schedsearch.training.range_test import RangeTest
+
+
+class TrialRow(NamedTuple):
+    """One row of the frame of trials; see `frames.TRIAL_COLUMNS`. A missing value is NaN or NA."""
+
+    trial: int
+    study: str
+    family: str
+    state: str
+    peak_lr: float
+    warmup_frac: float
+    val_loss: float
+    val_accuracy: float
+    best_val_loss: float
+    best_val_accuracy: float
+    train_loss: float
+    steps: int
+    horizon: int
+    spent_steps: int
+    steps_to_target: int
+    seconds: float
+    attempt: int
+    owner: str
+    started: datetime
+    ended: datetime
+    params: str
+    schedule: str
+
+
+def rows_of(trials: pd.DataFrame) -> list[TrialRow]:
+    """Return the rows of a frame of trials, typed."""
+    columns = trials[list(TrialRow._fields)]
+    return [TrialRow(*row) for row in columns.itertuples(index=False, name=None)]
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """One training of a confirmation.
+
+    Args:
+        diverged: whether it diverged.
+        curve: its evaluations; the columns of `frames.CURVE_COLUMNS` from `step` on.
+    """
+
+    diverged: bool
+    curve: pd.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A run at one moment.
+
+    Args:
+        name: the run's name.
+        config: its study file.
+        attributes: what it stores of itself; see `Run.attributes`.
+        trials: one row per trial; see `frames.TRIAL_COLUMNS`.
+        curves: one row per evaluation; see `frames.CURVE_COLUMNS`.
+        rungs: one row per rung that a trial passed; see `frames.RUNG_COLUMNS`.
+        confirmed: what was confirmed on fresh seeds, unless trials have ended since.
+        stored: Optuna's trials, by study and number.
+        confirming: the trainings of that confirmation.
+    """
+
+    name: str
+    config: StudyConfig
+    attributes: dict[str, Any]
+    trials: pd.DataFrame
+    curves: pd.DataFrame
+    rungs: pd.DataFrame
+    confirmed: Confirmation | None
+    stored: dict[tuple[str, int], FrozenTrial]
+    confirming: Sequence[FrozenTrial] = ()
+
+    @classmethod
+    def of(cls, run: Run) -> "Snapshot":
+        """Read a run."""
+        studies = run.studies()
+        stored = {(study, trial.number): trial for study, every in studies for trial in every}
+        frames = (trials_frame(studies), curves_frame(studies), rungs_frame(studies))
+        confirmed = confirmation_of(run)
+        confirming = () if confirmed is None else confirming_trials(run)
+        return cls(run.name, run.config, run.attributes, *frames, confirmed, stored, confirming)
+
+    @property
+    def objective(self) -> Objective:
+        """The final value that ranks trials."""
+        return find_objective(self.config.search.objective)
+
+    def ended(self) -> pd.DataFrame:
+        """Return the trials that are over and have a schedule, in the order of their end."""
+        over = self.trials["state"].isin(("finished", "diverged", "pruned"))
+        trials = self.trials[over & self.trials["family"].notna()]
+        return trials.sort_values(["ended", "study", "trial"], kind="stable")
+
+    def best_of_families(self) -> pd.DataFrame:
+        """Return the best finished trial of each family, best first."""
+        finished = self.trials[self.trials["state"] == "finished"]
+        ranked = finished.sort_values(
+            [self.objective.name, "study", "trial"],
+            ascending=[self.objective.minimizes, True, True],
+        )
+        return ranked.drop_duplicates("family").reset_index(drop=True)
+
+    def rows(self, trials: pd.DataFrame) -> list[TrialRow]:
+        """Return the rows of a part of `trials`, typed."""
+        return rows_of(trials)
+
+    def best_rows(self) -> list[TrialRow]:
+        """Return the rows of `best_of_families`."""
+        return rows_of(self.best_of_families())
+
+    def best_finalists(self) -> dict[str, Confirmed]:
+        """Return the best finalist of each family that was confirmed, best first."""
+        every = () if self.confirmed is None else self.confirmed.finalists
+        found: dict[str, Confirmed] = {}
+        for each in every:
+            found.setdefault(each.finalist.schedule.family, each)
+        return found
+
+    def finalists(self) -> pd.DataFrame:
+        """Return one row per finalist; see `claim.CONFIRMATION_COLUMNS`."""
+        return empty_frame() if self.confirmed is None else self.confirmed.frame()
+
+    def trainings_of(self, each: Confirmed) -> list[Training]:
+        """Return the trainings of a finalist, one per fresh seed."""
+        assert self.confirmed is not None
+        found, text = by_pair(self.confirming), each.finalist.schedule.to_json()
+        trials = [found[text, seed] for seed in self.confirmed.basis.seeds]
+        return [
+            Training(bool(read_result(trial)["diverged"]), pd.DataFrame(read_columns(trial)))
+            for trial in trials
+        ]
+
+    def winner(self) -> TrialRow | None:
+        """Return the trial that won: on fresh seeds if it was confirmed, else in the search."""
+        if self.confirmed is not None and self.confirmed.winner.finalist.trial is not None:
+            return self.row_of(self.confirmed.winner.finalist)
+        return next(iter(self.best_rows()), None)
+
+    def row_of(self, finalist: Finalist) -> TrialRow | None:
+        """Return a finalist's trial of the search; None for a baseline, which has none.
+
+        Family and number identify the trial, also where each family has a study of its own.
+        """
+        own = self.trials["family"] == finalist.schedule.family
+        found = self.trials[own & (self.trials["trial"] == finalist.trial)]
+        return None if finalist.trial is None else next(iter(rows_of(found)), None)
+
+    def spent(self, trials: pd.DataFrame) -> pd.Series:
+        """Return the optimizer steps that each trial took, over all rungs."""
+        return trials["spent_steps"].fillna(trials["steps"]).fillna(0).astype("int64")
+
+    def families(self) -> list[str]:
+        """Return the families that were tried, best first; those without a result come last.
+
+        The baselines of a confirmation that the search did not try come after all others.
+        """
+        tried = self.trials["family"].dropna()
+        known = [*self.best_of_families()["family"], *sorted(tried), *self.best_finalists()]
+        return list(dict.fromkeys(known))
+
+    def curve_of(self, study: str, trial: int) -> pd.DataFrame:
+        """Return a trial's evaluations."""
+        curves = self.curves
+        return curves[(curves["study"] == study) & (curves["trial"] == trial)]
+
+    def schedule_of(self, study: str, trial: int) -> Schedule | None:
+        """Return a trial's schedule; None if it is of a family whose module is not imported."""
+        try:
+            return read_schedule(self.stored[study, trial])
+        except ScheduleError:
+            return None
+
+    def target_accuracy(self) -> float:
+        """Return the accuracy that the task names as its target; NaN before the first result."""
+        results = (read_result(trial) for trial in self.stored.values())
+        targets = (r["target_accuracy"] for r in results if r.get("target_accuracy") is not None)
+        return float(next(targets, float("nan")))
+
+    def range_test(self) -> RangeTest | None:
+        """Return the range test that chose the searched rates; None if there was none."""
+        stored = self.attributes.get(RANGE_TEST)
+        return None if stored is None else RangeTest.from_dict(stored)
+
+    def searched_rates(self) -> tuple[float, float]:
+        """Return the lowest and the highest peak rate that the run searches."""
+        return searched_rates(self.attributes, self.config)
+
+    def test_score(self) -> dict[str, Any]:
+        """Return the schedule that was scored on the test split, and its score; or nothing."""
+        return cast(dict[str, Any], self.attributes.get("test") or {})

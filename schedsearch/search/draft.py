@@ -1,0 +1,291 @@
+"""Draft: a study file with its names resolved and its numbers tried, before anything is written.
+
+    study file -> Draft -> Plan
+
+The peak rates may still be left to a range test, and the kind of rungs to a pilot; a plan is made
+when both are known.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from schedsearch.config import StudyConfig
+from schedsearch.errors import ConfigError, ScheduleError, unknown
+from schedsearch.horizon import evaluation_steps
+from schedsearch.objective import Objective, find_objective
+from schedsearch.schedules.space import Space, make_space
+from schedsearch.search.peak_lr import PeakRange
+from schedsearch.search.plan import ConfirmationPlan, Kind, Plan, Sampling, SubSearch, divided
+from schedsearch.search.pruners import make_pruner
+from schedsearch.search.rungs import Rungs, resolve_rungs
+from schedsearch.search.samplers import find_sampler, make_sampler
+from schedsearch.search.tries import try_horizon, try_step
+from schedsearch.seeds import derive_seed
+from schedsearch.statistics.compare import TESTS, least_seeds
+from schedsearch.statistics.ranks import LEAST_PAIRS
+from schedsearch.store.names import CHECKS
+from schedsearch.tasks.registry import load_task
+from schedsearch.training.choice.way import EngineWish
+from schedsearch.training.device import pick_device
+from schedsearch.training.engines import engine_names
+from schedsearch.training.optimizers import OptimizerSpec
+from schedsearch.training.range_test import HIGHEST, LOWEST
+from schedsearch.training.recipe import Recipe
+
+_SHARE = 0.25  # of the search's steps that the checks may take, unless the study says their number
+_FEWEST, _MOST = LEAST_PAIRS, 16
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """A study file with its names resolved and its numbers tried; see `draft_of`.
+
+    Args:
+        config: the study file.
+        objective: what is compared.
+        recipe: how each job is trained.
+        space: its search space; where the peak rates are open, with all that a range test tries.
+        rungs: its rungs; where their kind is open, squeezed ones.
+        reads_pruned: whether the sampler learns from pruned trials.
+        notes: what a person should know of it, in a line each.
+    """
+
+    config: StudyConfig
+    objective: Objective
+    recipe: Recipe
+    space: Space
+    rungs: Rungs
+    reads_pruned: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def peak_lr_is_open(self) -> bool:
+        """Whether a range test decides the peak rates that are searched."""
+        return self.config.space.peak_lr == "auto"
+
+    @property
+    def kind_is_open(self) -> bool:
+        """Whether a pilot decides the kind of the rungs."""
+        return self.config.fidelity.kind == "auto" and self.rungs.kind != "full"
+
+    @property
+    def given_peak_lr(self) -> PeakRange:
+        """The peak rates that the study file gives."""
+        if self.peak_lr_is_open:
+            raise ValueError("a range test decides the peak rates")
+        return PeakRange(self.space.peak_lr.low, self.space.peak_lr.high)
+
+    def identity(self, peak: PeakRange) -> dict[str, Any]:
+        """Return, by dotted name, what may not change while a run goes on."""
+        space = self._space(peak).describe()
+        families: dict[str, Any] = space.pop("families")
+        order = space.pop("order")
+        return (
+            self.config.identity()
+            | {"model": self.recipe.task.model_name, "families": order}
+            | {f"space.{key}": value for key, value in space.items()}
+            | {f"ranges.{name}": params for name, params in families.items()}
+            | self._rungs_identity()
+        )
+
+    def fingerprint(self, peak: PeakRange) -> str:
+        """Return 16 hexadecimal digits that change with anything that is sampled."""
+        return self._space(peak).fingerprint()
+
+    def plan(self, peak: PeakRange, kind: Kind | None = None) -> Plan:
+        """Return the plan.
+
+        Args:
+            peak: the peak rates that are searched.
+            kind: the kind of the rungs that a pilot chose, where it is open.
+        """
+        if self.kind_is_open != (kind is not None):
+            raise ValueError(f"the kind of the rungs is open: {self.kind_is_open}, given: {kind}")
+        config, rungs, space = self.config, self.rungs, self._space(peak)
+        if kind == "full":
+            rungs = Rungs("full", rungs.horizons[-1:])
+        elif kind is not None:
+            rungs = replace(rungs, kind=kind)
+        wish, ranks = config.confirmation, config.mode == "rank"
+        searches = self._searches(space, rungs)
+        return Plan(
+            name=config.name,
+            mode=config.mode,
+            objective=self.objective,
+            recipe=self.recipe,
+            total_steps=config.training.total_steps,
+            space=space,
+            rungs=rungs,
+            searches=searches,
+            checks=self._checks(space, self._searches(space, self.rungs)),
+            confirmation=ConfirmationPlan(
+                finalists=len(space.families) if ranks else wish.finalists,
+                by_family=ranks,
+                seeds=wish.seeds,
+                test=wish.test,
+            ),
+            seed=config.seed,
+            training_seed=derive_seed(config.seed, "training"),
+            pruner=config.search.pruner,
+            reads_pruned=self.reads_pruned,
+            engine=EngineWish(
+                config.training.engine,
+                config.training.stack or None,
+                config.training.threads or None,
+            ),
+            data_folder=_data_folder(self.config),
+        )
+
+    def assumed_plan(self, peak: PeakRange) -> Plan:
+        """Return the plan; where a pilot is to choose the kind of the rungs, with squeezed ones."""
+        return self.plan(peak, "squeeze" if self.kind_is_open else None)
+
+    def _space(self, peak: PeakRange) -> Space:
+        rate = self.space.peak_lr.narrowed((peak.low, peak.high), "space.peak_lr")
+        return replace(self.space, peak_lr=rate)
+
+    def _rungs_identity(self) -> dict[str, Any]:
+        if self.rungs.kind == "full":
+            return {}
+        kind = "auto" if self.kind_is_open else self.rungs.kind
+        shown = {"kind": kind, "horizons": self.rungs.horizons, "eta": self.rungs.eta}
+        return {f"fidelity.{key}": value for key, value in shown.items()}
+
+    def _searches(self, space: Space, rungs: Rungs) -> tuple[SubSearch, ...]:
+        """Return the parts of the search; in rank mode one for each family.
+
+        There all families get equally many trials, whatever they turn out to be worth, and a seed
+        of their own: two families with the same parameters would draw the same otherwise.
+        """
+        config, search = self.config, self.config.search
+        sampling = Sampling(search.sampler, search.sampler_args, search.history, config.seed)
+        if config.mode == "search":
+            batch = max(config.batch, rungs.cohort)
+            return (SubSearch(space, sampling, config.trials, batch, rungs),)
+        count = len(space.families)
+        batch = max(ceil(config.batch / count), rungs.cohort)
+        shares = divided(config.trials, count)
+        return tuple(
+            SubSearch(
+                replace(space, families=(family,)),
+                replace(sampling, seed=derive_seed(config.seed, "family", family.seed_key)),
+                share,
+                batch,
+                rungs,
+                family.name,
+            )
+            for family, share in zip(space.families, shares, strict=True)
+        )
+
+    def _checks(self, space: Space, searches: Sequence[SubSearch]) -> SubSearch | None:
+        """Return the schedules that check the rungs: drawn at random, and all are promoted.
+
+        Where the study doesn't say how many: as many as a quarter of the search's steps pays for,
+        16 at the most; none where that is fewer than an interval needs.
+        """
+        rungs, count = self.rungs, self.config.fidelity.checks
+        if rungs.kind == "full":
+            return None
+        if count is None:
+            shares = divided(self.config.trials, len(searches))
+            steps = sum(part.steps(n) for part, n in zip(searches, shares, strict=True))
+            affordable = int(_SHARE * steps / sum(rungs.horizons))
+            count = min(affordable, _MOST) if affordable >= _FEWEST else 0
+        if not count:
+            return None
+        kind = "pilot" if self.kind_is_open else rungs.kind
+        batch = min(count, max(self.config.batch, rungs.cohort))
+        sampling = Sampling("random", seed=derive_seed(self.config.seed, CHECKS))
+        return SubSearch(space, sampling, count, batch, replace(rungs, kind=kind, promotes="all"))
+
+
+def draft_of(config: StudyConfig, device: str = "auto") -> Draft:
+    """Resolve a study file against the registries, and try what it asks for.
+
+    Raises:
+        SchedsearchError: whatever would stop the study, in one line.
+    """
+    training, shared, search = config.training, config.space, config.search
+    space = make_space(
+        config.families,
+        peak_lr=(LOWEST, HIGHEST) if shared.peak_lr == "auto" else shared.peak_lr,
+        warmup=shared.warmup,
+        warmup_frac=shared.warmup_frac,
+        warmup_start_factor=shared.warmup_start_factor,
+        step_unit=training.step_unit,
+        evals=training.evals_per_run,
+        ranges=config.ranges,
+    )
+    _refuse_too_few(config, len(space.families))
+    objective = find_objective(search.objective)
+    optimizer = OptimizerSpec(training.optimizer, training.optimizer_arguments)
+    sampler = find_sampler(search.sampler)
+    make_sampler(search.sampler, search.sampler_args, config.seed)
+    make_pruner(search.pruner, search.pruner_args)
+    _refuse_two_pruners(config)
+    if training.engine not in engine_names():
+        raise ConfigError(unknown("engine", training.engine, engine_names()))
+    task = load_task(
+        config.task,
+        model=config.model,
+        batch_size=training.batch_size,
+        device=pick_device(device),
+        folder=_data_folder(config),
+    )
+    recipe = Recipe(
+        task, optimizer, training.evals_per_run, training.diverge_factor, training.precision
+    )
+    try:
+        evaluation_steps(training.total_steps, training.evals_per_run)
+        try_step(recipe)
+        try_horizon(space, recipe, training.total_steps)
+    except ScheduleError as error:
+        raise ConfigError(f"training.total_steps = {training.total_steps}: {error}") from error
+    at_horizon = partial(try_horizon, space, recipe)
+    rungs, left_out = resolve_rungs(config.fidelity, training.total_steps, at_horizon)
+    notes = [] if left_out is None else [left_out]
+    if rungs.kind != "full" and not sampler.reads_pruned:
+        notes.append(
+            f"sampler {sampler.name} learns nothing from trials that stay behind at a rung: it "
+            "reads complete ones only (TPE reads both)"
+        )
+    return Draft(config, objective, recipe, space, rungs, sampler.reads_pruned, tuple(notes))
+
+
+def _refuse_two_pruners(config: StudyConfig) -> None:
+    pruner, kind = config.search.pruner, config.fidelity.kind
+    if pruner != "none" and kind != "full":
+        raise ConfigError(
+            f"search.pruner = {pruner!r} with fidelity.kind = {kind!r}: rungs prune already; "
+            "say pruner = 'none', or kind = 'full'"
+        )
+
+
+def _refuse_too_few(config: StudyConfig, families: int) -> None:
+    """Refuse too few trials for the families, and too few seeds for the test."""
+    ranks, wish = config.mode == "rank", config.confirmation
+    if ranks and config.trials < families:
+        raise ConfigError(
+            f"trials = {config.trials}: mode = 'rank' gives each of {families} families as many, "
+            f"so it needs at least {families} (or fewer families)"
+        )
+    if wish.test not in TESTS:
+        raise ConfigError(unknown("confirmation.test", wish.test, TESTS))
+    others = (families if ranks else wish.finalists) + 1  # with two baselines, without the winner
+    least = least_seeds(wish.test, others)
+    if 0 < wish.seeds < least:
+        raise ConfigError(
+            f"confirmation.seeds = {wish.seeds}: {TESTS[wish.test][0]} of a winner against "
+            f"{others} others needs at least {least} seeds (0: no confirmation)"
+        )
+
+
+def _data_folder(config: StudyConfig) -> Path | None:
+    try:
+        return Path(config.data).expanduser() if config.data else None
+    except RuntimeError as error:
+        raise ConfigError(f"data = {config.data!r}: {error}") from error

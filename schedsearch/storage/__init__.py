@@ -1,1 +1,0 @@
-"""Where results are kept: Optuna's storage, with what Optuna has no place for beside it."""

@@ -1,0 +1,1 @@
+"""What a run stores: its trials in Optuna's storage, and its files in a folder."""

@@ -1,0 +1,52 @@
+"""Prepared: what trains jobs in one way, with what is made once; and that of a plain loop."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from schedsearch.training.recipe import Job, OnEnd, OnEval, Recipe
+from schedsearch.training.reference import train
+
+
+class Prepared(Protocol):
+    """What trains jobs in one way, with what is made once for it: models' code, compiled steps."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """How jobs are trained, with the task in the way's memory format."""
+
+    def stepper(self) -> Callable[[int], None]:
+        """Return a function that makes a number of steps of `size * lanes` jobs, to be timed."""
+
+    def train(self, jobs: Sequence[Job], *, on_eval: OnEval | None, on_end: OnEnd | None) -> None:
+        """Train the jobs; the arguments are those of `reference.train`."""
+
+
+class PreparedLoop:
+    """A plain loop: the reference engine, ready to train.
+
+    Args:
+        recipe: how jobs are trained, with the task in the way's memory format.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    def stepper(self) -> Callable[[int], None]:
+        """Return a function that makes a number of steps of one job."""
+        task = self.recipe.trained_task
+        model = task.model(0).train()
+        optimizer = self.recipe.optimizer.make(model.parameters(), lr=1e-6)
+        rows = next(task.batch_indices(0, 1))
+
+        def steps(count: int) -> None:
+            for _ in range(count):
+                loss = task.loss(model(task.train.inputs[rows]), task.train.targets[rows])
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+
+        return steps
+
+    def train(self, jobs: Sequence[Job], *, on_eval: OnEval | None, on_end: OnEnd | None) -> None:
+        """Train the jobs one after the other."""
+        train(self.recipe, jobs, on_eval=on_eval, on_end=on_end)

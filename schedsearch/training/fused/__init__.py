@@ -1,0 +1,1 @@
+"""The fused engine: many jobs at once."""
