@@ -1,7 +1,7 @@
 """Objective: what is compared, and in which direction it is better."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -56,6 +56,15 @@ OBJECTIVES: tuple[Objective, ...] = (
     Objective("val_loss", "minimize", "validation loss"),
     Objective("val_accuracy", "maximize", "validation accuracy"),
 )
+
+
+def objective_in(columns: Container[str]) -> Objective:
+    """Return the objective among the columns of a table that holds one.
+
+    >>> objective_in(["family", "val_accuracy"]).words
+    'validation accuracy'
+    """
+    return next(each for each in OBJECTIVES if each.name in columns)
 
 
 def find_objective(name: str) -> Objective:

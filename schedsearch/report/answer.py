@@ -100,12 +100,14 @@ def _tested(accuracy: float) -> str:
 def _compared(row: TrialRow, top: TrialRow, run: Snapshot, what: str = "") -> str:
     trials = run.trials
     count = int(((trials["family"] == row.family) & (trials["state"] == "finished")).sum())
+    words = run.objective.words
+    best, value = (float(getattr(each, run.objective.name)) for each in (top, row))
     if not run.objective.minimizes:
-        by = f"an accuracy {(top.val_accuracy - row.val_accuracy) * 100:.2f} points lower"
-    elif top.val_loss > 0:
-        by = f"a loss {row.val_loss / top.val_loss - 1:.0%} higher"
+        by = f"a {words} {(best - value) * 100:.2f} points lower"
+    elif best > 0:
+        by = f"a {words} {value / best - 1:.0%} higher"
     else:
-        by = f"a loss {row.val_loss - top.val_loss:.4g} higher"
+        by = f"a {words} {value - best:.4g} higher"
     of = "its only trial" if count == 1 else f"the best of its {count} trials"
     return f"Compared with {what}{row.family}: {of} reached {_reached(row)}, {by}."
 

@@ -51,7 +51,9 @@ def leaderboard(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
         trials: the frame of a run's trials.
         objective: the value that ranks.
     """
-    rows = []
+    columns, rows = list(LEADERBOARD_COLUMNS), []
+    if objective.name not in columns:
+        columns.insert(columns.index("val_loss"), objective.name)
     for family, group in trials.dropna(subset=["family"]).groupby("family", sort=True):
         finished = group[group["state"] == "finished"]
         row = {"family": family, "torch_class": torch_class_of(str(family))}
@@ -62,9 +64,9 @@ def leaderboard(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
                 [objective.name, "trial"], ascending=[objective.minimizes, True]
             )
             best = ranked.iloc[0]
-            row |= {c: best[c] for c in LEADERBOARD_COLUMNS if c in trials.columns}
+            row |= {c: best[c] for c in columns if c in trials.columns}
         rows.append(row)
-    table = pd.DataFrame(rows, columns=list(LEADERBOARD_COLUMNS))
+    table = pd.DataFrame(rows, columns=columns)
     return table.sort_values(
         objective.name, ascending=objective.minimizes, na_position="last", kind="stable"
     ).reset_index(drop=True)

@@ -46,9 +46,9 @@ def test_the_answer_stands_on_top() -> None:
     text = " ".join(told.sentences)
     assert "a loss of 0.2 and an accuracy of 95.00%" in text
     assert "Compared with Constant: its only trial reached a loss of 0.3" in text
-    assert "a loss 50% higher" in text
+    assert "a validation loss 50% higher" in text
     assert "Compared with CosineAnnealingLR" in text
-    assert "a loss 25% higher" in text
+    assert "a validation loss 25% higher" in text
     assert "Not confirmed on fresh seeds: one seed judged every trial" in text
     assert "best of 3 is partly the luckiest" in text
     assert "4 of 4 trials (3 finished, 1 diverged), 2,400 steps" in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schedsearch.imports import lazy
+from schedsearch.objective import find_objective
 from schedsearch.report.figures.chart import Axis, Chart, Panel, Series
 from schedsearch.report.figures.figure import Figure
 from schedsearch.report.figures.scales import objective_axis
@@ -48,7 +49,8 @@ def draw(trials: pd.DataFrame) -> Chart:
     """Draw the best of all and of each family as steps; points mark improvements of the best."""
     best = trials["best_of_all"]
     better = trials[best.notna() & (best != best.shift())]
-    axis = objective_axis(str(trials["name"].iloc[0]), best.dropna())
+    objective = find_objective(str(trials["name"].iloc[0]))
+    axis = objective_axis(objective, best.dropna(), f"final {objective.words}")
 
     def panel(so_far: str, label: str) -> Panel:
         end = float(trials[so_far].iloc[-1])

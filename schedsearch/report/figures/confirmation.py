@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from schedsearch.objective import find_objective
 from schedsearch.report.figures.chart import Axis, Chart, Panel, Series
 from schedsearch.report.figures.figure import Figure
 
@@ -38,9 +39,9 @@ def draw(finalists: pd.DataFrame) -> Chart:
                 high=(float(row["high"]),),
             )
         )
-    accuracy = finalists["name"].iloc[0] == "val_accuracy"
-    what = "validation accuracy" if accuracy else "validation loss"
-    x = Axis(f"mean final {what}\nover {finalists['seeds'].iloc[0]} fresh seeds", percent=accuracy)
+    objective = find_objective(str(finalists["name"].iloc[0]))
+    what = f"mean final {objective.words}\nover {finalists['seeds'].iloc[0]} fresh seeds"
+    x = Axis(what, percent=not objective.minimizes)
     y = Axis("", ticks=tuple(ticks), reverse=True, span=(-0.6, len(ticks) - 0.4))
     return Chart("Confirmation on fresh seeds", (Panel(x, y, tuple(series), (), len(ticks)),))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from schedsearch.objective import objective_in
 from schedsearch.report.figures.chart import Axis, Chart, Guide, Panel
 from schedsearch.report.figures.figure import Figure
 from schedsearch.report.figures.scales import objective_axis
@@ -24,9 +25,10 @@ def table(run: Snapshot) -> pd.DataFrame:
 
 def draw(trials: pd.DataFrame) -> Chart:
     """Draw one row of points per family, the best family on top."""
-    name = "val_loss" if "val_loss" in trials else "val_accuracy"
-    axis = objective_axis(name, trials[name].dropna())
-    beyond = shelf(trials[name], axis.log) if name == "val_loss" else 0.0
+    objective = objective_in(trials)
+    name = objective.name
+    axis = objective_axis(objective, trials[name].dropna(), f"final {objective.words}")
+    beyond = shelf(trials[name], axis.log) if objective.minimizes else 0.0
     families = list(dict.fromkeys(trials["family"]))
     row_of = {family: i for i, family in enumerate(families)}
     scattered = (trials["trial"] * 0.618034 % 1 - 0.5) * 0.6  # so that equal values are visible

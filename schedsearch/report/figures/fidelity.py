@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schedsearch.report.figures.chart import Axis, Chart, Panel
+from schedsearch.objective import find_objective
+from schedsearch.report.figures.chart import Chart, Panel
 from schedsearch.report.figures.figure import Figure
-from schedsearch.report.figures.scales import loss_axis
+from schedsearch.report.figures.scales import objective_axis
 from schedsearch.report.figures.trials import points, trials_table
 
 if TYPE_CHECKING:
@@ -37,16 +38,15 @@ def table(run: Snapshot) -> pd.DataFrame:
 def draw(pairs: pd.DataFrame) -> Chart:
     """Draw one panel per shorter horizon, one point per trial, with the rank correlation."""
     panels = []
-    percent = pairs["name"].iloc[0] == "val_accuracy"
-    what = "accuracy" if percent else "loss"
+    objective = find_objective(str(pairs["name"].iloc[0]))
     for horizon, rows in pairs.groupby("horizon"):
-        label = f"validation {what} at {horizon} steps"
+        label = f"{objective.words} at {horizon} steps"
         if len(rows) >= 4:
             ranks = rows["short"].rank().corr(rows["final"].rank())
             label += f" (rank correlation {ranks:.2f}, {len(rows)} trials)"
         x, y = (
-            Axis(text, percent=True) if percent else loss_axis(rows[side], text)
-            for text, side in ((label, "short"), (f"final validation {what}", "final"))
+            objective_axis(objective, rows[side], text)
+            for text, side in ((label, "short"), (f"final {objective.words}", "final"))
         )
         series = tuple(points(rows, lambda t: t["short"], lambda t: t["final"]))
         panels.append(Panel(x, y, series))

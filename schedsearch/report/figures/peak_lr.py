@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from schedsearch.objective import objective_in
 from schedsearch.report.figures.chart import Axis, Chart, Guide, Panel
 from schedsearch.report.figures.figure import Figure
 from schedsearch.report.figures.scales import objective_axis
@@ -25,9 +26,10 @@ def table(run: Snapshot) -> pd.DataFrame:
 
 def draw(trials: pd.DataFrame) -> Chart:
     """Draw one point per trial; diverged trials stand on a line at the bad end."""
-    name = "val_loss" if "val_loss" in trials else "val_accuracy"
-    axis = objective_axis(name, trials[name].dropna())
-    beyond = shelf(trials[name], axis.log) if name == "val_loss" else 0.0
+    objective = objective_in(trials)
+    name = objective.name
+    axis = objective_axis(objective, trials[name].dropna(), f"final {objective.words}")
+    beyond = shelf(trials[name], axis.log) if objective.minimizes else 0.0
     low, high = float(trials["low"].iloc[0]), float(trials["high"].iloc[0])
     guides = (Guide(low, "lowest"), Guide(high, "highest")) if low < high else ()
     series = tuple(points(trials, lambda t: t["peak_lr"], lambda t: t[name].fillna(beyond)))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 
+from schedsearch.objective import Objective
 from schedsearch.report.figures.chart import Axis
 
 _WORTH_A_LOG = 5.0  # the largest value over the smallest
@@ -45,8 +46,6 @@ def accuracy_axis(
     return Axis(label, percent=True), lambda value: value
 
 
-def objective_axis(name: str, values: Iterable[float]) -> Axis:
-    """Return an axis for the final value that ranks."""
-    if name == "val_loss":
-        return loss_axis(values, "final validation loss")
-    return Axis("final validation accuracy", percent=True)
+def objective_axis(objective: Objective, values: Iterable[float], label: str) -> Axis:
+    """Return an axis for the value that ranks: a loss, or an accuracy in percent."""
+    return loss_axis(values, label) if objective.minimizes else Axis(label, percent=True)
