@@ -5,7 +5,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from schedsearch.errors import ConfigError, unknown
+from schedsearch.named import find_named
 
 Direction = Literal["minimize", "maximize"]
 
@@ -73,7 +73,4 @@ def find_objective(name: str) -> Objective:
     Raises:
         ConfigError: no such objective.
     """
-    for objective in OBJECTIVES:
-        if objective.name == name:
-            return objective
-    raise ConfigError(unknown("objective", name, (each.name for each in OBJECTIVES)))
+    return find_named("objective", name, OBJECTIVES)

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from schedsearch.errors import ScheduleError, StorageError, unknown
+from schedsearch.errors import ScheduleError, StorageError
 from schedsearch.export import csv, json
 from schedsearch.export.exporter import Exporter
 from schedsearch.files import write_atomically
+from schedsearch.named import find_named
 from schedsearch.schedules.load import schedule_in
 
 EXPORTERS: tuple[Exporter, ...] = (
@@ -22,10 +23,7 @@ def find_exporter(name: str) -> Exporter:
     Raises:
         ScheduleError: no such exporter.
     """
-    for exporter in EXPORTERS:
-        if exporter.name == name:
-            return exporter
-    raise ScheduleError(unknown("export format", name, (each.name for each in EXPORTERS)))
+    return find_named("export format", name, EXPORTERS, ScheduleError)
 
 
 def save_export(

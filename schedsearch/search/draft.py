@@ -31,7 +31,7 @@ from schedsearch.store.names import CHECKS
 from schedsearch.tasks.registry import load_task
 from schedsearch.training.choice.way import EngineWish
 from schedsearch.training.device import pick_device
-from schedsearch.training.engines import engine_names
+from schedsearch.training.engines import engines_for
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.range_test import HIGHEST, LOWEST
 from schedsearch.training.recipe import Recipe
@@ -227,8 +227,7 @@ def draft_of(config: StudyConfig, device: str = "auto") -> Draft:
     make_sampler(search.sampler, search.sampler_args, config.seed)
     make_pruner(search.pruner, search.pruner_args)
     _refuse_two_pruners(config)
-    if training.engine not in engine_names():
-        raise ConfigError(unknown("engine", training.engine, engine_names()))
+    engines_for(training.engine)
     task = load_task(
         config.task,
         model=config.model,

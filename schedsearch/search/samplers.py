@@ -15,7 +15,8 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, Ra
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from schedsearch.errors import ConfigError, unknown
+from schedsearch.errors import ConfigError
+from schedsearch.named import find_named
 from schedsearch.seeds import derive_seed
 
 SamplerFactory = Callable[[int, int, Mapping[str, Any]], BaseSampler]
@@ -100,10 +101,7 @@ def find_sampler(name: str) -> Sampler:
     Raises:
         ConfigError: no such sampler.
     """
-    for sampler in SAMPLERS:
-        if sampler.name == name:
-            return sampler
-    raise ConfigError(unknown("sampler", name, (sampler.name for sampler in SAMPLERS)))
+    return find_named("sampler", name, SAMPLERS)
 
 
 def make_sampler(name: str, args: Mapping[str, Any], study_seed: int) -> "SeededByTrial":

@@ -6,6 +6,7 @@ import torch
 
 from schedsearch.errors import ConfigError, unknown
 from schedsearch.imports import import_path
+from schedsearch.named import find_named
 from schedsearch.tasks.digits import DIGITS
 from schedsearch.tasks.fashion_mnist import FASHION_MNIST
 from schedsearch.tasks.task import Data, Split, Task, TaskSource, evaluate
@@ -31,11 +32,8 @@ def find_task(name: str) -> TaskSource:
     Raises:
         ConfigError: no such task.
     """
-    for source in TASKS:
-        if source.name == name:
-            return source
     if ":" not in name:
-        raise ConfigError(unknown("task", name, (t.name for t in TASKS)))
+        return find_named("task", name, TASKS)
     found = import_path(name, "task")
     if not isinstance(found, TaskSource):
         raise ConfigError(f"task {name!r} is not a schedsearch.TaskSource")

@@ -19,6 +19,7 @@ GROUPS = (
         "horizon",
         "seeds",
         "imports",
+        "named",
         "files",
         "objective",
         "compat",

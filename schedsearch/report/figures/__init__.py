@@ -3,7 +3,8 @@
 Listing the figures imports neither pandas nor plotly: they are imported when a figure is made.
 """
 
-from schedsearch.errors import ScheduleError, unknown
+from schedsearch.errors import ScheduleError
+from schedsearch.named import find_named
 from schedsearch.report.figures import (
     budget,
     compute,
@@ -43,7 +44,4 @@ def find_figure(name: str) -> Figure:
     Raises:
         ScheduleError: no such figure.
     """
-    for figure in FIGURES:
-        if figure.name == name:
-            return figure
-    raise ScheduleError(unknown("kind of figure", name, (f.name for f in FIGURES)))
+    return find_named("kind of figure", name, FIGURES, ScheduleError)
