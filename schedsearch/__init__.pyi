@@ -50,10 +50,16 @@ from .search.events import Trained as Trained
 from .search.plan import Plan as Plan
 from .store.run import Run as Run
 from .store.run import open_run as open_run
+from .tasks.evaluate import evaluate as evaluate
+from .tasks.metrics import METRICS as METRICS
+from .tasks.metrics import Metric as Metric
 from .tasks.registry import TASKS as TASKS
 from .tasks.registry import load_task as load_task
+from .tasks.split import Batch as Batch
+from .tasks.split import Split as Split
+from .tasks.stream import Stream as Stream
+from .tasks.stream import in_memory as in_memory
 from .tasks.task import Data as Data
-from .tasks.task import Split as Split
 from .tasks.task import Task as Task
 from .tasks.task import TaskSource as TaskSource
 from .training.curve import Curve as Curve

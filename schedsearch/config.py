@@ -130,8 +130,6 @@ class StudyConfig(Table):
             "search.objective": self.search.objective,
             "training.optimizer_args": self.training.optimizer_arguments,
         }
-        if training["precision"] == "full":  # as in runs made before there was a choice
-            del training["precision"]
         if self.mode != "search":
             flat["mode"] = self.mode
         return flat | {f"training.{key}": value for key, value in training.items()}

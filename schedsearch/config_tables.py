@@ -15,9 +15,6 @@ from pydantic import (
     field_validator,
 )
 
-from schedsearch.errors import unknown
-from schedsearch.objective import OBJECTIVES
-
 Range = tuple[float, float]
 Count = Annotated[int, Field(ge=1)]
 
@@ -65,10 +62,27 @@ class Training(Table):
     "epoch" if your own training loop steps its scheduler once per epoch.
     """
     diverge_factor: Annotated[float, Field(gt=1)] = 3.0
-    """A training ends as diverged once its validation loss exceeds this multiple of the loss of
-    the untrained model.
+    """A training ends as diverged when a loss is not finite, or when its mean training loss is, in
+    three evaluations in a row, above this many times the untrained model's (measured so that it holds
+    for losses of any sign: see the definition below the table of words).
 
     Higher if good trainings of your task begin with a peak in the loss.
+    """
+    clip_norm: Annotated[float, Field(ge=0)] = 0.0
+    """The largest norm of the gradient of all parameters together; 0: no limit.
+
+    To match your own training (transformers, recurrent models: often 1.0).
+    """
+    accumulate: Count = 1
+    """Batches whose gradients are averaged for one optimizer step.
+
+    To match your own training, if a batch of it does not fit into memory.
+    """
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The decay of an exponential moving average of the weights, evaluated beside the weights
+    themselves; 0: no average.
+
+    To match your own training (0.99 to 0.9999).
     """
     precision: Literal["full", "bf16"] = "full"
     """"bf16": matrix products and convolutions in bfloat16 (torch's autocast).
@@ -127,6 +141,19 @@ class SpaceTable(Table):
     Rarely.
     """
 
+    watch: tuple[str, ...] | None = None
+    """What families with ReduceLROnPlateau watch: at most one value that is to fall and one that is
+    to rise, such as ["val_loss", "val_macro_f1"]; left out: the validation loss, and the objective
+    or the first metric that is to rise.
+
+    If your own training watches another metric.
+    """
+
+    @field_validator("watch", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
     @field_validator("peak_lr", mode="wrap")
     @classmethod
     def _range_or_auto(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
@@ -146,10 +173,10 @@ class Search(Table):
     """[search]: how Optuna samples."""
 
     objective: str = "val_loss"
-    """The final value that is compared: "val_loss" (lower is better) or "val_accuracy" (higher is
-    better).
+    """The final value that is compared: "val_loss", or "val_" and the name of one of the task's
+    metrics, such as "val_accuracy"; with `ema`, also "ema_val_loss" and the like.
 
-    If the metric that you report is the accuracy, and the two disagree.
+    If the metric that you report is another than the loss, and the two disagree.
     """
     sampler: str = "TPE"
     """"TPE", "random", "QMC", "GP" or "CMA-ES": Optuna's samplers.
@@ -183,15 +210,6 @@ class Search(Table):
 
     With thousands of trials, for faster sampling or for a finer one.
     """
-
-    @field_validator("objective")
-    @classmethod
-    def _objective(cls, value: str) -> str:
-        """Refuse a name that OBJECTIVES does not hold, with the nearest that it does."""
-        names = [each.name for each in OBJECTIVES]
-        if value not in names:
-            raise ValueError(unknown("objective", value, names).partition(": ")[2].strip())
-        return value
 
 
 FidelityKind = Literal["full", "squeeze", "truncate", "auto"]

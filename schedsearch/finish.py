@@ -28,16 +28,18 @@ class Winner:
         schedule: the schedule.
         trial: the number of its trial in the search; None for a baseline that was tuned for the
             confirmation.
-        score: what it reached on the test split.
+        score: what it reached on the test split; None where the task has none.
     """
 
     schedule: Schedule
     trial: int | None
-    score: Score
+    score: Score | None
 
 
 def scored_trainings(plan: Plan) -> int:
     """Return the most trainings before the test split is read: the winner, and the baselines."""
+    if not plan.recipe.task.has_test:
+        return 0
     return 1 + len(BASELINES) if plan.confirmation.seeds else 1
 
 
@@ -68,14 +70,18 @@ def finish(context: Context, plan: Plan, trainers: Trainers, best_path: Path) ->
     else:
         best = run.best
         schedules, trial = [best.schedule], best.trial
-    if not read_test_split(context, plan, trainers, schedules):
-        return None
-    score = score_of(run, schedules[0])
-    if score is None:
-        raise RunError(f"the run {run.name!r} was deleted meanwhile")
-    if score.diverged:
-        text = "the best schedule diverged on a fresh seed: no test accuracy"
-        context.on_event(Note(text))
+    score = None
+    if plan.recipe.task.has_test:
+        if not read_test_split(context, plan, trainers, schedules):
+            return None
+        score = score_of(run, schedules[0])
+        if score is None:
+            raise RunError(f"the run {run.name!r} was deleted meanwhile")
+        if score.diverged:
+            text = (
+                "the best schedule diverged on a fresh seed: nothing was measured on the test split"
+            )
+            context.on_event(Note(text))
     export_best(run, best_path)
     return Winner(schedules[0], trial, score)
 

@@ -1,6 +1,6 @@
 """Confirmation: who won on fresh seeds, how surely, and who can't be told apart from the winner."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,14 +36,33 @@ CONFIRMATION: tuple[Column, ...] = (
     Column("p", "float64", "", "p-value against the winner, corrected for their number"),
     Column("told_apart", "boolean", "", "whether it can be told apart from the winner"),
     Column("val_loss", "float64", "loss", "mean final validation loss"),
-    Column("val_accuracy", "float64", "fraction", "mean final validation accuracy"),
     Column("search_value", "float64", "objective", "its value in the search or the tuning"),
-    Column("test_accuracy", "float64", "fraction", "on the test split: winner and baselines"),
     Column("json", "string", "", "the schedule as JSON"),
 )
-CONFIRMATION_COLUMNS = dtypes_of(CONFIRMATION)
+_MEASURED = ("val_", "best_val_", "ema_val_", "best_ema_val_")  # how means of results begin
 
-_MEANS = ("val_loss", "val_accuracy", "best_val_loss", "best_val_accuracy", "train_loss")
+
+def confirmation_columns(measured: Iterable[str], tested: Iterable[str]) -> tuple[Column, ...]:
+    """Return the columns of a confirmation, with those that the task measures.
+
+    Args:
+        measured: the values of an evaluation beside the validation loss, such as "val_accuracy".
+        tested: what was measured on the test split, such as "accuracy"; nothing: no column.
+    """
+    found: list[Column] = []
+    for column in CONFIRMATION:
+        if column.name == "json":
+            found += [
+                Column(f"test_{name}", "float64", "", "on the test split: winner and baselines")
+                for name in tested
+            ]
+        found.append(column)
+        if column.name == "val_loss":
+            found += [
+                Column(name, "float64", "", f"mean final {name.replace('_', ' ')}")
+                for name in measured
+            ]
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -58,7 +77,8 @@ class Confirmed:
         p: the p-value of the hypothesis that it is not worse than the winner, corrected for the
             number of finalists; None as above.
         apart: whether it can be told apart from the winner.
-        test_accuracy: on the test split, of the winner and the baselines; read once.
+        test: the loss and the metrics on the test split, of the winner and the baselines; empty
+            where it was not measured there.
     """
 
     finalist: Finalist
@@ -67,7 +87,7 @@ class Confirmed:
     difference: Estimate | None
     p: float | None
     apart: bool
-    test_accuracy: float | None
+    test: Mapping[str, float]
 
     @property
     def diverged(self) -> int:
@@ -82,13 +102,18 @@ class Confirmed:
     def result(self) -> dict[str, Any]:
         """Return the means over the seeds, and the median of the steps to the target."""
         first, horizon = self.results[0], max(r["steps"] for r in self.results)
-        means = {name: float(np.mean([r[name] for r in self.results])) for name in _MEANS}
+        names = [n for n in first if n.startswith(_MEASURED) or n == "train_loss"]
+        means = {name: float(np.mean([r[name] for r in self.results])) for name in names}
+        if "steps_to_target" not in first:
+            return means
         hits = [r["steps_to_target"] for r in self.results if r["steps_to_target"] is not None]
         median = steps_to_target(hits, [horizon] * (len(self.results) - len(hits))).median
-        return means | {
-            "target_accuracy": first["target_accuracy"],
-            "steps_to_target": int(median) if np.isfinite(median) else None,
-        }
+        return means | {"steps_to_target": int(median) if np.isfinite(median) else None}
+
+    @property
+    def measured(self) -> list[str]:
+        """The values of an evaluation, such as "val_loss" and "val_accuracy"."""
+        return [n for n in self.results[0] if n.startswith(("val_", "ema_val_"))]
 
 
 @dataclass(frozen=True)
@@ -149,9 +174,11 @@ class Confirmation:
         return f"{text}. Tried in the search: {self.basis.tried}"
 
     def frame(self) -> pd.DataFrame:
-        """Return one row per finalist with CONFIRMATION_COLUMNS, the best first."""
+        """Return one row per finalist, the best first; see `confirmation_columns`."""
         rows = [_row(place, each) for place, each in enumerate(self.finalists, start=1)]
-        return pd.DataFrame(rows, columns=list(CONFIRMATION_COLUMNS)).astype(CONFIRMATION_COLUMNS)
+        tested = {name: None for each in self.finalists for name in each.test}
+        columns = dtypes_of(confirmation_columns(self.winner.measured[1:], tested))
+        return pd.DataFrame(rows, columns=list(columns)).astype(columns)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what best.json says of it."""
@@ -176,16 +203,17 @@ class Confirmation:
                     "mean": None if each.diverged else each.mean.value,
                     "diverged": each.diverged,
                     "told_apart": each.apart,
-                    "test_accuracy": each.test_accuracy,
                 }
+                | {f"test_{name}": value for name, value in each.test.items()}
                 for each in self.finalists
             ],
         }
 
 
-def empty_frame() -> pd.DataFrame:
-    """Return the frame of a run that was not confirmed."""
-    return pd.DataFrame(columns=list(CONFIRMATION_COLUMNS)).astype(CONFIRMATION_COLUMNS)
+def empty_frame(measured: Iterable[str]) -> pd.DataFrame:
+    """Return the frame of a run that was not confirmed; see `confirmation_columns`."""
+    columns = dtypes_of(confirmation_columns(measured, ()))
+    return pd.DataFrame(columns=list(columns)).astype(columns)
 
 
 def conclude_from(
@@ -217,7 +245,7 @@ def conclude_from(
     sound, values = [sound[i] for i in order], values[order]
     comparison = compare(sign * values, _test(basis), level)
     differences = {d.index: d for d in comparison.differences}
-    accuracies = {score.schedule: score.test_accuracy for score in scores}
+    tested = {score.schedule: score.test for score in scores}
     places = sound + [i for i in range(len(results)) if i not in sound]
     finalists = []
     for place, i in enumerate(places):
@@ -232,7 +260,7 @@ def conclude_from(
                 difference=None if difference is None else difference.estimate,
                 p=None if difference is None else difference.p,
                 apart=place >= len(sound) if difference is None else difference.apart,
-                test_accuracy=accuracies.get(basis.finalists[i].schedule),
+                test=tested.get(basis.finalists[i].schedule, {}),
             )
         )
     saved = resampled_interval(values.T, lambda drawn: pairing_saved(drawn.T), level)
@@ -260,14 +288,11 @@ def _row(place: int, each: Confirmed) -> dict[str, Any]:
         "p": each.p,
         "told_apart": each.apart,
         "search_value": finalist.value,
-        "test_accuracy": each.test_accuracy,
         "json": finalist.schedule.to_json(),
     }
+    row |= {f"test_{name}": value for name, value in each.test.items()}
     if not each.diverged:
-        row |= {
-            name: float(np.mean([result[name] for result in each.results]))
-            for name in ("val_loss", "val_accuracy")
-        }
+        row |= {n: float(np.mean([r[n] for r in each.results])) for n in each.measured}
     if difference is not None:
         row |= {
             "difference": difference.value,

@@ -16,8 +16,8 @@ from schedsearch.search.trainers import Trainers
 from schedsearch.search.work import work
 from schedsearch.seeds import derive_seed
 from schedsearch.store.names import TEST, scores_name
+from schedsearch.tasks.evaluate import evaluate
 from schedsearch.tasks.registry import load_test
-from schedsearch.tasks.task import evaluate
 from schedsearch.training.recipe import Ended
 
 
@@ -46,10 +46,10 @@ def read_test_split(
 
     def measured(ended: Ended) -> Mapping[str, Any]:
         if ended.model is None or ended.curve.diverged:
-            return {"test_loss": None, "test_accuracy": None}
-        split = load_test(plan.recipe.task, plan.data_folder)
-        loss, accuracy = evaluate(ended.model, plan.recipe.task.loss, split)
-        return {"test_loss": float(loss), "test_accuracy": float(accuracy)}
+            return {}
+        task = plan.recipe.trained_task
+        values = evaluate(ended.model, task, load_test(task, plan.data_folder))
+        return {f"test_{name}": float(value) for name, value in values.items()}
 
     what = "measuring on the test split"
     policy = FixedJobs(

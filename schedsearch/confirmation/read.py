@@ -40,4 +40,5 @@ def confirmation_frame(run: Run) -> pd.DataFrame:
     The frame shows what was last confirmed, also when trials of the search have ended since.
     """
     confirmed = last_confirmation(run)
-    return empty_frame() if confirmed is None else confirmed.frame()
+    measured = [objective.name for objective in run.objectives[1:]]
+    return empty_frame(measured) if confirmed is None else confirmed.frame()

@@ -1,5 +1,6 @@
 """Scores: what the winner and the baselines reached on the test split, which is read once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schedsearch.schedules.schedule import Schedule
@@ -7,6 +8,8 @@ from schedsearch.store.names import scores_name
 from schedsearch.store.pairs import SEED
 from schedsearch.store.records import read_result, read_schedule
 from schedsearch.store.run import Run
+
+_TEST = "test_"
 
 
 @dataclass(frozen=True)
@@ -17,15 +20,14 @@ class Score:
         schedule: the schedule.
         seed: the seed of its training.
         diverged: whether the training diverged.
-        test_loss: the loss on the test split; None when it diverged.
-        test_accuracy: the accuracy on the test split, in [0, 1]; None when it diverged.
+        test: the loss and the metrics on the test split, by name: "loss", "accuracy"; empty when
+            the training diverged.
     """
 
     schedule: Schedule
     seed: int
     diverged: bool
-    test_loss: float | None
-    test_accuracy: float | None
+    test: Mapping[str, float]
 
 
 def scores_of(run: Run) -> list[Score]:
@@ -35,8 +37,12 @@ def scores_of(run: Run) -> list[Score]:
         schedule, result = read_schedule(trial), read_result(trial)
         if schedule is not None:
             seed = int(trial.system_attrs[SEED])
-            reached = (result["test_loss"], result["test_accuracy"])
-            scores.append(Score(schedule, seed, bool(result["diverged"]), *reached))
+            reached = {
+                name.removeprefix(_TEST): float(value)
+                for name, value in result.items()
+                if name.startswith(_TEST)
+            }
+            scores.append(Score(schedule, seed, bool(result["diverged"]), reached))
     return scores
 
 

@@ -12,7 +12,6 @@ from schedsearch.objective import Objective
 from schedsearch.statistics.intervals import Estimate
 from schedsearch.statistics.ranks import rank_correlation
 from schedsearch.store.columns import Column, dtypes_of
-from schedsearch.store.frames import RUNG
 from schedsearch.store.records import read_columns, read_result
 
 FIDELITY: tuple[Column, ...] = (
@@ -138,8 +137,7 @@ def _correlation(pairs: Sequence[tuple[float, float]]) -> Estimate:
 def _values(trial: FrozenTrial, full: int, worst: float, objective: Objective) -> dict[int, float]:
     """Return the value of a trial at each rung."""
     result = read_result(trial)
-    place = RUNG.index(objective.name)
-    values = {rung[0]: rung[place] for rung in result.get("rungs", ())}
+    values = {rung["horizon"]: rung[objective.name] for rung in result.get("rungs", ())}
     if result.get("diverged") and result.get("horizon") == full:
         values[full] = worst
     return values

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple, cast
 
 import pandas as pd
@@ -16,9 +17,15 @@ from schedsearch.errors import ScheduleError
 from schedsearch.objective import Objective, find_objective
 from schedsearch.report.edges import searched_rates
 from schedsearch.schedules.schedule import Schedule
-from schedsearch.store.frames import curves_frame, rungs_frame, trials_frame
 from schedsearch.store.pairs import by_pair
-from schedsearch.store.records import RANGE_TEST, read_columns, read_result, read_schedule
+from schedsearch.store.records import (
+    RANGE_TEST,
+    read_columns,
+    read_result,
+    read_schedule,
+    stored_objectives,
+    stored_target,
+)
 from schedsearch.store.run import Run
 from schedsearch.training.range_test import RangeTest
 
@@ -100,15 +107,29 @@ class Snapshot:
         """Read a run."""
         studies = run.studies()
         stored = {(study, trial.number): trial for study, every in studies for trial in every}
-        frames = (trials_frame(studies), curves_frame(studies), rungs_frame(studies))
+        frames = (
+            run.frame_of_trials(studies),
+            run.frame_of_curves(studies),
+            run.frame_of_rungs(studies),
+        )
         confirmed = confirmation_of(run)
         confirming = () if confirmed is None else confirming_trials(run)
         return cls(run.name, run.config, run.attributes, *frames, confirmed, stored, confirming)
 
+    @cached_property
+    def objectives(self) -> tuple[Objective, ...]:
+        """All that the run's trainings can be compared by; the validation loss first."""
+        return stored_objectives(self.attributes)
+
     @property
     def objective(self) -> Objective:
         """The final value that ranks trials."""
-        return find_objective(self.config.search.objective)
+        return find_objective(self.config.search.objective, self.objectives)
+
+    @cached_property
+    def target(self) -> tuple[Objective, float] | None:
+        """What a training is to reach; None where the task has no target."""
+        return stored_target(self.attributes)
 
     def ended(self) -> pd.DataFrame:
         """Return the trials that are over and have a schedule, in the order of their end."""
@@ -143,7 +164,8 @@ class Snapshot:
 
     def finalists(self) -> pd.DataFrame:
         """Return one row per finalist; see `claim.CONFIRMATION_COLUMNS`."""
-        return empty_frame() if self.confirmed is None else self.confirmed.frame()
+        measured = [objective.name for objective in self.objectives[1:]]
+        return empty_frame(measured) if self.confirmed is None else self.confirmed.frame()
 
     def trainings_of(self, each: Confirmed) -> list[Training]:
         """Return the trainings of a finalist, one per fresh seed."""
@@ -194,12 +216,6 @@ class Snapshot:
             return read_schedule(self.stored[study, trial])
         except ScheduleError:
             return None
-
-    def target_accuracy(self) -> float:
-        """Return the accuracy that the task names as its target; NaN before the first result."""
-        results = (read_result(trial) for trial in self.stored.values())
-        targets = (r["target_accuracy"] for r in results if r.get("target_accuracy") is not None)
-        return float(next(targets, float("nan")))
 
     def range_test(self) -> RangeTest | None:
         """Return the range test that chose the searched rates; None if there was none."""

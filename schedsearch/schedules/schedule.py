@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FORMAT = "schedsearch.schedule"
 VERSION = 2
 StepUnit = Literal["step", "epoch"]
+WATCHED = {"min": "val_loss", "max": "val_accuracy"}  # by ReduceLROnPlateau's mode
 
 
 def _positive(where: str, value: object, at_most: float = math.inf) -> float:
@@ -61,6 +62,8 @@ class Schedule:
         warmup: a linear warm-up in front, or None.
         step_unit: what the scheduler's step counts, optimizer steps or epochs.
         evals: evaluations of one training; the patience of a plateau is a fraction of them.
+        metric: what a schedule that reacts to a metric watches, such as "val_macro_f1"; None: the
+            validation loss in mode "min", the validation accuracy in mode "max".
 
     Raises:
         ScheduleError: a value that is not allowed; the message says which are.
@@ -78,6 +81,7 @@ class Schedule:
     warmup: Warmup | None = None
     step_unit: StepUnit = "step"
     evals: int = 20
+    metric: str | None = None
 
     def __post_init__(self) -> None:
         family = find_family(self.family)
@@ -88,13 +92,22 @@ class Schedule:
             raise ScheduleError(unknown("step_unit", self.step_unit, ("step", "epoch")))
         if isinstance(self.evals, bool) or not isinstance(self.evals, int) or self.evals < 1:
             raise ScheduleError(f"evals = {self.evals!r} is not allowed: a whole number from 1 up")
+        if self.metric is not None and not (family.plateau and isinstance(self.metric, str)):
+            raise ScheduleError(
+                f"metric = {self.metric!r} is not allowed: it is the name of what a schedule with "
+                f"ReduceLROnPlateau watches, and {self.family} reacts to no metric"
+                if not family.plateau
+                else f"metric = {self.metric!r} is not allowed: it is a name"
+            )
+        if family.plateau and self.metric == WATCHED[str(params["mode"])]:
+            object.__setattr__(self, "metric", None)
 
     def __hash__(self) -> int:
         return hash(self.to_json())
 
     def __reduce__(self) -> tuple[Any, ...]:
         fields = (self.family, self.peak_lr, dict(self.params), self.warmup)
-        return Schedule, (*fields, self.step_unit, self.evals)
+        return Schedule, (*fields, self.step_unit, self.evals, self.metric)
 
     @property
     def reacts_to_metric(self) -> bool:
@@ -102,11 +115,11 @@ class Schedule:
         return find_family(self.family).plateau
 
     @property
-    def monitor(self) -> Literal["val_loss", "val_accuracy"] | None:
-        """The metric it reacts to: the validation loss in mode "min", the accuracy in "max"."""
+    def monitor(self) -> str | None:
+        """What it watches, such as "val_loss"; None for a schedule that reacts to no metric."""
         if not self.reacts_to_metric:
             return None
-        return "val_loss" if self.params["mode"] == "min" else "val_accuracy"
+        return self.metric or WATCHED[str(self.params["mode"])]
 
     def build(
         self,
@@ -234,7 +247,7 @@ class Schedule:
             "warmup": warmup,
             "step_unit": self.step_unit,
             "evals": self.evals,
-        }
+        } | ({} if self.metric is None else {"metric": self.metric})
 
     def to_json(self) -> str:
         """Return the schedule as JSON, exact to the last bit."""
@@ -252,8 +265,8 @@ class Schedule:
         if data.get("version") != VERSION:
             raise ScheduleError(other_version("this schedule", data.get("version"), VERSION))
         names = {"family", "peak_lr", "params", "warmup", "step_unit", "evals"}
-        for name in data.keys() - names - {"format", "version"}:
-            raise ScheduleError(unknown("key of a schedule", name, sorted(names)))
+        for name in data.keys() - names - {"format", "version", "metric"}:
+            raise ScheduleError(unknown("key of a schedule", name, sorted({*names, "metric"})))
         for name in sorted(names - data.keys()):
             raise ScheduleError(f"this schedule lacks the key {name!r}")
         warmup, params = data["warmup"], data["params"]
@@ -270,6 +283,7 @@ class Schedule:
             Warmup(**warmup) if warmup else None,
             data["step_unit"],
             data["evals"],
+            data.get("metric"),
         )
 
     @classmethod

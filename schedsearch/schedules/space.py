@@ -3,15 +3,15 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from schedsearch.errors import ConfigError, ScheduleError, unknown
 from schedsearch.imports import import_path
 from schedsearch.schedules.families import DEFAULT_FAMILIES, FAMILIES, find_family
 from schedsearch.schedules.family import Family
-from schedsearch.schedules.params import Float, Suggests, active
-from schedsearch.schedules.schedule import Schedule, StepUnit, Warmup
+from schedsearch.schedules.params import Float, Param, Suggests, active
+from schedsearch.schedules.schedule import WATCHED, Schedule, StepUnit, Warmup
 
 WarmupRule = Literal["none", "optional", "always"]
 
@@ -27,6 +27,7 @@ class Space:
     warmup_start_factor: float
     step_unit: StepUnit
     evals: int
+    watched: Mapping[str, str] = field(default_factory=lambda: dict(WATCHED))
 
     def describe(self) -> dict[str, Any]:
         """Return everything that affects sampling, as plain values."""
@@ -41,7 +42,7 @@ class Space:
             "warmup_start_factor": self.warmup_start_factor,
             "step_unit": self.step_unit,
             "evals": self.evals,
-        }
+        } | ({} if self.watched == WATCHED else {"watched": dict(self.watched)})
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change with anything that affects sampling."""
@@ -59,6 +60,7 @@ def make_space(
     step_unit: StepUnit,
     evals: int,
     ranges: Mapping[str, Mapping[str, Any]] | None = None,
+    watched: Mapping[str, str] = WATCHED,
 ) -> Space:
     """Resolve names and ranges of a study file against the registry.
 
@@ -71,12 +73,14 @@ def make_space(
         step_unit: "step" or "epoch".
         evals: evaluations of one training.
         ranges: family -> parameter -> [low, high], one value, or the choices.
+        watched: what a plateau may watch, by its mode: "min", "max", or both.
 
     Raises:
         ConfigError: an unknown name, or a range that is not allowed.
     """
     try:
         chosen = [_resolve(name) for name in _names(families)]
+        chosen = [_that_watches(f, watched, (ranges or {}).get(f.name, {})) for f in chosen]
         for name in ranges or {}:
             if name not in (f.name for f in chosen):
                 raise ScheduleError(
@@ -93,6 +97,7 @@ def make_space(
             warmup_start_factor,
             step_unit,
             evals,
+            watched,
         )
     except ScheduleError as error:
         raise ConfigError(str(error)) from error
@@ -116,6 +121,26 @@ def _resolve(name: str) -> Family:
     if ":" in name:
         import_path(name, "family")
     return find_family(name)
+
+
+def _that_watches(family: Family, watched: Mapping[str, str], ranges: Mapping[str, Any]) -> Family:
+    """Return a family whose plateau offers only the modes for which there is a metric."""
+    if not family.plateau:
+        return family
+    asked = ranges.get("mode", ())
+    for mode in asked if isinstance(asked, list | tuple) else [asked]:
+        if mode in WATCHED and mode not in watched:
+            raise ScheduleError(
+                f"ranges.{family.name}.mode = {mode!r}: the task reports nothing that a plateau "
+                f"could watch in this mode (it watches {', '.join(watched.values())})"
+            )
+    params = tuple(_offered(p, watched) if p.name == "mode" else p for p in family.params)
+    return replace(family, params=params)
+
+
+def _offered(mode: Param, watched: Mapping[str, str]) -> Param:
+    offered = [choice for choice in mode.extremes() if choice in watched]
+    return mode if len(offered) == len(mode.extremes()) else mode.narrowed(offered, mode.name)
 
 
 def _narrowed(family: Family, ranges: Mapping[str, Any]) -> Family:
@@ -148,7 +173,8 @@ def suggest_schedule(trial: Suggests, space: Space) -> Schedule:
     if not family.rises and _warm(trial, space.warmup):
         frac = space.warmup_frac.suggest(trial, "warmup_frac")
         warmup = Warmup(frac, space.warmup_start_factor)
-    return Schedule(family.name, peak_lr, params, warmup, space.step_unit, space.evals)
+    metric = space.watched[params["mode"]] if family.plateau else None
+    return Schedule(family.name, peak_lr, params, warmup, space.step_unit, space.evals, metric)
 
 
 def _warm(trial: Suggests, rule: WarmupRule) -> bool:

@@ -6,6 +6,7 @@ A live scheduler of ours is always an `LRScheduler` whose rates come from torch'
     two clocks: step() -> the body;  step(metric) -> torch's ReduceLROnPlateau
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -130,7 +131,21 @@ class PlateauLR(ReduceLROnPlateau):
                 self.body.step()
             self._last_lr = _rates(self.optimizer)
         elif self.warmup_steps == 0 or self.steps_done > self.warmup_steps:
+            self._judge(metrics)
+
+    def _judge(self, metrics: Any) -> None:
+        """Step torch's ReduceLROnPlateau; its relative threshold is right for values above zero.
+
+        Below zero, `best * (1 - threshold)` is worse than the best: whatever comes counts as an
+        improvement, and the rate is never cut. There the same distance is an absolute threshold.
+        """
+        if not (math.isfinite(self.best) and self.best < 0):
             super().step(metrics)
+            return
+        relative, self.threshold_mode = self.threshold, "abs"
+        self.threshold = relative * abs(self.best)
+        super().step(metrics)
+        self.threshold, self.threshold_mode = relative, "rel"
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state, with the state of the body inside."""

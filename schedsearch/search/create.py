@@ -18,7 +18,7 @@ from schedsearch.search.samplers import make_sampler
 from schedsearch.seeds import derive_seed
 from schedsearch.store.place import Place, study_ids
 from schedsearch.store.provenance import provenance
-from schedsearch.store.records import PREFIX, RANGE_TEST
+from schedsearch.store.records import PREFIX, RANGE_TEST, described
 from schedsearch.store.version import RUN_VERSION, VERSION, check_version
 
 
@@ -95,6 +95,8 @@ def _describe(
     seeds = {"study": config.seed, "training": derive_seed(config.seed, "training")}
     write("seeds", seeds)
     write("run", place.name)
+    for key, value in described(draft.recipe).items():
+        write(key, value)
     if config.mode == "rank":  # for whoever looks with Optuna's own tools
         text = f"rank: this study has no trials, each family has its own: {place.name}/FAMILY"
         storage.set_study_user_attr(study_id_of(study), "mode", text)

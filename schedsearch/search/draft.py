@@ -210,6 +210,28 @@ def draft_of(config: StudyConfig, device: str = "auto") -> Draft:
         SchedsearchError: whatever would stop the study, in one line.
     """
     training, shared, search = config.training, config.space, config.search
+    _refuse_two_pruners(config)
+    engines_for(training.engine)
+    find_sampler(search.sampler)
+    optimizer = OptimizerSpec(training.optimizer, training.optimizer_arguments)
+    task = load_task(
+        config.task,
+        model=config.model,
+        batch_size=training.batch_size,
+        device=pick_device(device),
+        folder=_data_folder(config),
+    )
+    recipe = Recipe(
+        task,
+        optimizer,
+        training.evals_per_run,
+        training.diverge_factor,
+        training.precision,
+        training.clip_norm or None,
+        training.accumulate,
+        training.ema or None,
+    )
+    objective = find_objective(search.objective, recipe.objectives)
     space = make_space(
         config.families,
         peak_lr=(LOWEST, HIGHEST) if shared.peak_lr == "auto" else shared.peak_lr,
@@ -219,25 +241,12 @@ def draft_of(config: StudyConfig, device: str = "auto") -> Draft:
         step_unit=training.step_unit,
         evals=training.evals_per_run,
         ranges=config.ranges,
+        watched=_watched(shared.watch, objective, recipe.objectives),
     )
     _refuse_too_few(config, len(space.families))
-    objective = find_objective(search.objective)
-    optimizer = OptimizerSpec(training.optimizer, training.optimizer_arguments)
     sampler = find_sampler(search.sampler)
     make_sampler(search.sampler, search.sampler_args, config.seed)
     make_pruner(search.pruner, search.pruner_args)
-    _refuse_two_pruners(config)
-    engines_for(training.engine)
-    task = load_task(
-        config.task,
-        model=config.model,
-        batch_size=training.batch_size,
-        device=pick_device(device),
-        folder=_data_folder(config),
-    )
-    recipe = Recipe(
-        task, optimizer, training.evals_per_run, training.diverge_factor, training.precision
-    )
     try:
         evaluation_steps(training.total_steps, training.evals_per_run)
         try_step(recipe)
@@ -253,6 +262,30 @@ def draft_of(config: StudyConfig, device: str = "auto") -> Draft:
             "reads complete ones only (TPE reads both)"
         )
     return Draft(config, objective, recipe, space, rungs, sampler.reads_pruned, tuple(notes))
+
+
+def _watched(
+    names: Sequence[str] | None, objective: Objective, objectives: Sequence[Objective]
+) -> dict[str, str]:
+    """Return what a plateau may watch, by its mode: as the study says, or what the task has.
+
+    Where the study says nothing, mode "min" watches the validation loss, and mode "max" the
+    objective, or else the first metric that is to rise.
+    """
+    if names is not None:
+        chosen = [find_objective(name, objectives) for name in names]
+    else:
+        chosen = [objectives[0], *([] if objective.minimizes else [objective]), *objectives]
+    watched: dict[str, str] = {}
+    for each in chosen:
+        mode = "min" if each.minimizes else "max"
+        if names is not None and mode in watched:
+            raise ConfigError(
+                f"space.watch = {list(names)}: it names at most one value that is to fall and one "
+                "that is to rise"
+            )
+        watched.setdefault(mode, each.name)
+    return watched
 
 
 def _refuse_two_pruners(config: StudyConfig) -> None:

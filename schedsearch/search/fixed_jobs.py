@@ -102,9 +102,7 @@ class FixedJobs:
 
     def ended(self, claim: Claim, ended: Ended) -> list[Result]:
         """Return the trial of a job that has ended."""
-        result = result_of(ended.curve, self.recipe.task.target_accuracy) | dict(
-            self.measured(ended)
-        )
+        result = result_of(ended.curve, self.recipe) | dict(self.measured(ended))
         state, value = TrialState.COMPLETE, result[self.objective.name]
         if ended.curve.diverged:
             state, value = TrialState.PRUNED, None

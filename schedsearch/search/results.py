@@ -87,7 +87,7 @@ class Standing:
 
     def event(self, claim: Claim, climb: Climb, rungs: Rungs, terms: Terms) -> Trained:
         """Return what is told of a trial that is over, and count it."""
-        state, value = state_of(climb, rungs), getattr(climb.curve.final, terms.objective.name)
+        state, value = state_of(climb, rungs), climb.curve.final.value(terms.objective.name)
         family = claim.job.schedule.family
         self.add(family, value if state == "finished" else None, terms.objective)
         return Trained(
@@ -114,9 +114,8 @@ def state_of(climb: Climb, rungs: Rungs) -> str:
 def row_of(trial_id: int, climb: Climb, rungs: Rungs, terms: Terms) -> Finished:
     """Return what is stored of a trial that is over: all its curves are summed up."""
     objective, state = terms.objective, state_of(climb, rungs)
-    result = result_of(climb.curve, terms.recipe.task.target_accuracy)
-    accuracies = climb.values("val_accuracy")
-    each = [[h, loss, accuracies[h]] for h, loss in climb.values("val_loss").items()]
+    result = result_of(climb.curve, terms.recipe)
+    each = [{"horizon": h, **row.values} for h, row in climb.finals.items()]
     result |= {"horizon": climb.horizon, "spent_steps": climb.spent_steps, "rungs": each}
     stored, value = TrialState.COMPLETE, result[objective.name]
     if state == "diverged" and not terms.reads_pruned:
@@ -129,10 +128,10 @@ def row_of(trial_id: int, climb: Climb, rungs: Rungs, terms: Terms) -> Finished:
 
 
 def _penalty(curve: Curve, terms: Terms) -> float:
-    """Return a bound that the value of no other trial is beyond."""
-    if not terms.objective.minimizes:
-        return 0.0
-    return terms.recipe.diverge_factor * curve.initial_loss
+    """Return what a sampler is told that reads complete trials only: no better than untrained."""
+    untrained, objective = curve.initial[terms.objective.name], terms.objective
+    scale = (terms.recipe.diverge_factor - 1) * abs(untrained)
+    return untrained + scale if objective.minimizes else min(0.0, untrained)
 
 
 def _last_reported(climb: Climb, rungs: Rungs, terms: Terms) -> float | None:
@@ -143,4 +142,4 @@ def _last_reported(climb: Climb, rungs: Rungs, terms: Terms) -> float | None:
     if not terms.prunes:
         return None
     rows = curve.rows[:-1] if curve.diverged else curve.rows  # where it diverged, none was told
-    return getattr(rows[-1], name) if rows else None
+    return rows[-1].value(name) if rows else None

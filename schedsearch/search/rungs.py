@@ -11,7 +11,7 @@ from schedsearch.errors import ConfigError, ScheduleError
 from schedsearch.horizon import evaluation_steps
 from schedsearch.objective import Objective
 from schedsearch.schedules.schedule import Schedule
-from schedsearch.training.curve import Curve
+from schedsearch.training.curve import Curve, Evaluation
 from schedsearch.training.recipe import Job, Recipe
 
 RungKind: TypeAlias = Literal["full", "squeeze", "truncate", "pilot"]
@@ -137,8 +137,13 @@ class Climb:
 
     def values(self, name: str) -> dict[int, float]:
         """Return the value of an objective at each rung that the trial came through, by horizon."""
+        return {horizon: row.value(name) for horizon, row in self.finals.items()}
+
+    @property
+    def finals(self) -> dict[int, Evaluation]:
+        """The last evaluation at each rung that the trial came through, by horizon."""
         return {
-            horizon: getattr(curve.final, name)
+            horizon: curve.final
             for horizon, curve in zip(self.horizons, self.curves, strict=True)
             if not curve.diverged
         }
@@ -150,7 +155,7 @@ def promoted(curves: Sequence[Curve], rungs: Rungs, objective: Objective) -> lis
     They are the best that did not diverge; of two that are equal the earlier is the better one.
     """
     alive = [i for i, curve in enumerate(curves) if not curve.diverged]
-    ranked = sorted(alive, key=lambda i: objective.sign * getattr(curves[i].final, objective.name))
+    ranked = sorted(alive, key=lambda i: objective.sign * curves[i].final.value(objective.name))
     return sorted(ranked[: rungs.promoted(len(curves))])
 
 

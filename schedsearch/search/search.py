@@ -98,7 +98,7 @@ class Search:
             return False
         study = claim.queue.study
         with self.clock.measure("storing"):
-            value = getattr(row, self.terms.objective.name)
+            value = row.value(self.terms.objective.name)
             storage_of(study).set_trial_intermediate_value(claim.trial_id, row.step, value)
             if row.step == claim.job.total_steps:
                 return False

@@ -19,22 +19,22 @@ def try_horizon(space: Space, recipe: Recipe, total_steps: int) -> None:
     evaluation_steps(total_steps, space.evals)
     horizon = total_steps
     if space.step_unit == "epoch":
-        horizon = ceil(total_steps / recipe.task.steps_per_epoch)
+        horizon = ceil(total_steps / recipe.steps_per_epoch)
     if space.warmup != "none":
         for frac in (space.warmup_frac.low, space.warmup_frac.high):
             warmup_steps(frac, horizon)
-    params = list(recipe.task.model(0).parameters())
+    model = recipe.trained_task.model(0)
     for family in space.families:
         for point in _corners(family):
             schedule = Schedule(family.name, space.peak_lr.high, point)
-            schedule.build(recipe.optimizer.make(params, lr=1.0), horizon, evals=space.evals)
+            schedule.build(recipe.make_optimizer(model, 1.0), horizon, evals=space.evals)
 
 
 def try_step(recipe: Recipe) -> None:
     """Make one step: some optimizers look at their arguments only then."""
-    optimizer, params = recipe.optimizer, list(recipe.task.model(0).parameters())
-    optim = optimizer.make(params, lr=1e-6)
-    for param in params:
+    optimizer, model = recipe.optimizer, recipe.trained_task.model(0)
+    optim = recipe.make_optimizer(model, 1e-6)
+    for param in model.parameters():
         param.grad = torch.zeros_like(param)
     try:
         optim.step()

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from schedsearch.objective import Objective
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -66,11 +68,7 @@ TRIALS: tuple[Column, ...] = (
     Column("peak_lr", "float64", "learning rate", "the schedule's peak learning rate"),
     Column("warmup_frac", "float64", "fraction of the horizon", "linear warm-up; 0 for none"),
     Column("val_loss", "float64", "loss", "validation loss at the last evaluation"),
-    Column("val_accuracy", "float64", "fraction", "validation accuracy at the last evaluation"),
     Column("best_val_loss", "float64", "loss", "lowest validation loss of all evaluations"),
-    Column(
-        "best_val_accuracy", "float64", "fraction", "highest validation accuracy of all evaluations"
-    ),
     Column("train_loss", "float64", "loss", "mean training loss between the last two evaluations"),
     Column("steps", "Int64", "optimizer steps", "done at the last evaluation, at its last rung"),
     Column("horizon", "Int64", "optimizer steps", "of the last rung that the trial was trained at"),
@@ -81,7 +79,7 @@ TRIALS: tuple[Column, ...] = (
         "steps_to_target",
         "Int64",
         "optimizer steps",
-        "until it first reached the task's target accuracy",
+        "until it first reached the task's target, if the task has one",
     ),
     Column("seconds", "float64", "seconds", "of training at the last rung, without evaluations"),
     Column("attempt", "Int64", "count", "how often the trial was begun"),
@@ -100,8 +98,7 @@ CURVES: tuple[Column, ...] = (
     Column("step", "int64", "optimizer steps", "done at the evaluation"),
     Column("lr", "float64", "learning rate", "of the last of these steps"),
     Column("train_loss", "float64", "loss", "mean training loss since the evaluation before"),
-    Column("val_loss", "float64", "loss", "mean loss on the validation split"),
-    Column("val_accuracy", "float64", "fraction", "accuracy on the validation split"),
+    Column("val_loss", "float64", "loss", "loss on the validation split"),
     Column("seconds", "float64", "seconds", "of training so far, without evaluations"),
 )
 """The columns of `Run.curves`: one row per evaluation at a trial's last rung."""
@@ -112,6 +109,39 @@ RUNGS: tuple[Column, ...] = (
     _FAMILY,
     Column("horizon", "int64", "optimizer steps", "the rung's horizon"),
     Column("val_loss", "float64", "loss", "validation loss at the end of the rung"),
-    Column("val_accuracy", "float64", "fraction", "validation accuracy there"),
 )
 """The columns of `Run.rungs`: one row per rung that a trial was trained at."""
+
+
+def measured_columns(
+    columns: Sequence[Column], objectives: Sequence[Objective], *, has_target: bool = True
+) -> tuple[Column, ...]:
+    """Return the columns of a run: with those that its task measures beside the validation loss.
+
+    Args:
+        columns: TRIALS, CURVES or RUNGS.
+        objectives: what an evaluation of the run measures.
+        has_target: whether the task has a target.
+
+    >>> from schedsearch.objective import OBJECTIVES
+    >>> [column.name for column in measured_columns(RUNGS, OBJECTIVES)][-2:]
+    ['val_loss', 'val_accuracy']
+    """
+    found: list[Column] = []
+    for column in columns:
+        if column.name in ("val_loss", "best_val_loss"):
+            best = column.name.removesuffix("val_loss")
+            found += [_measured(each, column, best) for each in objectives]
+        elif has_target or column.name != "steps_to_target":
+            found.append(column)
+    return tuple(found)
+
+
+def _measured(objective: Objective, like: Column, prefix: str) -> Column:
+    if objective.name == "val_loss":
+        return like
+    meaning = like.meaning.replace("validation loss", objective.words)
+    meaning = meaning.replace("loss on the validation split", objective.words)
+    if not objective.minimizes:
+        meaning = meaning.replace("lowest", "highest")
+    return Column(f"{prefix}{objective.name}", "float64", "", meaning)

@@ -7,19 +7,9 @@ from typing import Any
 import pandas as pd
 from optuna.trial import TrialState
 
-from schedsearch.store.columns import CURVES, RUNGS, TRIALS, dtypes_of
+from schedsearch.store.columns import Column, dtypes_of
 from schedsearch.store.leases import ATTEMPT, OWNER
 from schedsearch.store.records import SCHEDULE, Read, read_columns, read_result
-
-TRIAL_COLUMNS, CURVE_COLUMNS, RUNG_COLUMNS = map(dtypes_of, (TRIALS, CURVES, RUNGS))
-"""The dtype of each column by its name; `columns` has their units and meanings."""
-
-_RESULTS = (
-    *("val_loss", "val_accuracy", "best_val_loss", "best_val_accuracy", "train_loss"),
-    *("steps", "horizon", "spent_steps", "steps_to_target", "seconds"),
-)
-
-RUNG = ("horizon", "val_loss", "val_accuracy")
 
 
 def state_of(trial: Read) -> str:
@@ -35,13 +25,16 @@ def state_of(trial: Read) -> str:
     }[trial.state]
 
 
-def trials_frame(studies: Iterable[tuple[str, Sequence[Read]]]) -> pd.DataFrame:
-    """Return one row per trial, with TRIAL_COLUMNS, of all studies of a run."""
-    rows = [_row(name, trial) for name, trials in studies for trial in trials]
-    return _frame(rows, TRIAL_COLUMNS)
+def trials_frame(
+    studies: Iterable[tuple[str, Sequence[Read]]], columns: Sequence[Column]
+) -> pd.DataFrame:
+    """Return one row per trial of all studies of a run; see `columns.TRIALS`."""
+    dtypes = dtypes_of(columns)
+    rows = [_row(name, trial, dtypes) for name, trials in studies for trial in trials]
+    return _frame(rows, dtypes)
 
 
-def _row(study: str, trial: Read) -> dict[str, Any]:
+def _row(study: str, trial: Read, columns: Iterable[str]) -> dict[str, Any]:
     schedule, result = trial.system_attrs.get(SCHEDULE), read_result(trial)
     row: dict[str, Any] = {
         "trial": trial.number,
@@ -52,7 +45,7 @@ def _row(study: str, trial: Read) -> dict[str, Any]:
         "started": trial.datetime_start,
         "ended": trial.datetime_complete,
     }
-    row |= {name: result.get(name) for name in _RESULTS}
+    row |= {name: result.get(name) for name in columns if name not in row}
     if schedule is not None:
         row |= {  # read as JSON: a family of the user's own need not be imported
             "family": schedule["family"],
@@ -64,31 +57,36 @@ def _row(study: str, trial: Read) -> dict[str, Any]:
     return row
 
 
-def curves_frame(studies: Iterable[tuple[str, Sequence[Read]]]) -> pd.DataFrame:
-    """Return one row per evaluation, with CURVE_COLUMNS, of all studies of a run."""
-    every: dict[str, list[Any]] = {name: [] for name in CURVE_COLUMNS}
+def curves_frame(
+    studies: Iterable[tuple[str, Sequence[Read]]], columns: Sequence[Column]
+) -> pd.DataFrame:
+    """Return one row per evaluation of all studies of a run; see `columns.CURVES`."""
+    dtypes = dtypes_of(columns)
+    every: dict[str, list[Any]] = {name: [] for name in dtypes}
     for name, trials in studies:
         for trial in trials:
-            columns = read_columns(trial)
-            if columns:
+            read = read_columns(trial)
+            if read:
                 family = trial.system_attrs.get(SCHEDULE, {}).get("family")
                 head = {"trial": trial.number, "study": name, "family": family}
-                count = len(columns["step"])
+                count = len(read["step"])
                 for column, values in every.items():
-                    values.extend(columns.get(column) or [head.get(column)] * count)
-    return _frame(every, CURVE_COLUMNS)
+                    values.extend(read.get(column) or [head.get(column)] * count)
+    return _frame(every, dtypes)
 
 
-def rungs_frame(studies: Iterable[tuple[str, Sequence[Read]]]) -> pd.DataFrame:
-    """Return one row per rung that a trial was trained at, with RUNG_COLUMNS."""
+def rungs_frame(
+    studies: Iterable[tuple[str, Sequence[Read]]], columns: Sequence[Column]
+) -> pd.DataFrame:
+    """Return one row per rung that a trial was trained at; see `columns.RUNGS`."""
     rows = []
     for name, trials in studies:
         for trial in trials:
             family = trial.system_attrs.get(SCHEDULE, {}).get("family")
             head = {"trial": trial.number, "study": name, "family": family}
             for rung in read_result(trial).get("rungs", ()):
-                rows.append(head | dict(zip(RUNG, rung, strict=True)))
-    return _frame(rows, RUNG_COLUMNS)
+                rows.append(head | rung)
+    return _frame(rows, dtypes_of(columns))
 
 
 def _frame(data: Any, columns: dict[str, str]) -> pd.DataFrame:

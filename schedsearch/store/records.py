@@ -4,14 +4,17 @@ Scalars worth a column in the dashboard are user attributes. The schedule, the r
 are system attributes, which no table of the dashboard lists. No value is longer than 64 kB.
 """
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
 from optuna.trial import TrialState
 
+from schedsearch.objective import Objective, find_objective
 from schedsearch.schedules.schedule import Schedule
 from schedsearch.training.curve import Curve
+from schedsearch.training.recipe import Recipe
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 """The states of a trial that is over; none of ours fails."""
@@ -19,7 +22,8 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 PREFIX = "schedsearch:"
 SCHEDULE, RESULT, CURVE = f"{PREFIX}schedule", f"{PREFIX}result", f"{PREFIX}curve:"
 RANGE_TEST, FIDELITY = "range_test", "fidelity"  # attributes of a run, behind the prefix
-_ROWS_PER_PIECE = 300  # 6 numbers of at most 26 characters a row: under 48 kB
+OBJECTIVES, TARGET = "objectives", "target"  # likewise
+_NUMBERS_PER_PIECE = 1800  # of at most 26 characters: under 48 kB
 
 Result = Mapping[str, Any]
 
@@ -41,41 +45,48 @@ class Read(Protocol):
     def system_attrs(self) -> Mapping[str, Any]: ...
 
 
-def result_of(curve: Curve, target_accuracy: float) -> dict[str, Any]:
-    """Return the scalars that a trial stores of its curve."""
-    final = curve.final
-    return {
-        "diverged": curve.diverged,
-        "val_loss": final.val_loss,
-        "val_accuracy": final.val_accuracy,
-        "best_val_loss": curve.best_val_loss,
-        "best_val_accuracy": curve.best_val_accuracy,
+def result_of(curve: Curve, recipe: Recipe) -> dict[str, Any]:
+    """Return the scalars that a trial stores of its curve: what was measured, final and best."""
+    final, target = curve.final, recipe.target
+    result: dict[str, Any] = {"diverged": curve.diverged}
+    for objective in recipe.objectives:
+        result[objective.name] = final.value(objective.name)
+        result[f"best_{objective.name}"] = curve.best(objective.name, objective.sign)
+    result |= {
         "train_loss": final.train_loss,
         "initial_loss": curve.initial_loss,
         "steps": final.step,
-        "steps_to_target": curve.steps_to(target_accuracy),
-        "target_accuracy": target_accuracy,
         "seconds": final.seconds,
     }
+    if target is not None:
+        objective, value = target
+        result["steps_to_target"] = curve.steps_to(objective.name, value, objective.sign)
+    return result
 
 
-# The dashboard has a column for each of these, beside the value and the parameters.
-_DASHBOARD = ("diverged", "val_accuracy", "steps_to_target", "seconds")
+def user_attrs(result: Result) -> dict[str, Any]:
+    """Return what the dashboard shows of a trial that has ended, a column for each.
+
+    The validation loss is not among them: it is the trial's value, or not what is compared.
+    """
+    measured = [name for name in result if name.startswith(("val_", "ema_val_"))]
+    shown = ("diverged", *(n for n in measured if n != "val_loss"), "steps_to_target", "seconds")
+    return {name: result[name] for name in shown if _is_shown(result.get(name))}
+
+
+def _is_shown(value: Any) -> bool:
+    return value is not None and (not isinstance(value, float) or math.isfinite(value))
 
 
 def system_attrs(curve: Curve, result: Result) -> dict[str, Any]:
     """Return what is stored of a trial that has ended: its curve in pieces, its result."""
     columns = curve.columns()
     pieces: dict[str, Any] = {}
-    for piece, first in enumerate(range(0, len(curve.rows), _ROWS_PER_PIECE)):
-        rows = slice(first, first + _ROWS_PER_PIECE)
+    rows_of_piece = max(1, _NUMBERS_PER_PIECE // len(columns))
+    for piece, first in enumerate(range(0, len(curve.rows), rows_of_piece)):
+        rows = slice(first, first + rows_of_piece)
         pieces[f"{CURVE}{piece}"] = {name: v[rows] for name, v in columns.items()}
     return pieces | {RESULT: dict(result)}
-
-
-def user_attrs(result: Result) -> dict[str, Any]:
-    """Return what the dashboard shows of a trial that has ended."""
-    return {name: result[name] for name in _DASHBOARD if result[name] is not None}
 
 
 def read_schedule(trial: Read) -> Schedule | None:
@@ -99,3 +110,25 @@ def read_columns(trial: Read) -> dict[str, list[Any]]:
             columns.setdefault(name, []).extend(values)
         piece += 1
     return columns
+
+
+def described(recipe: Recipe) -> dict[str, Any]:
+    """Return what a run stores of what its trainings measure, as values that JSON can hold."""
+    target = recipe.target
+    return {
+        OBJECTIVES: [objective.to_list() for objective in recipe.objectives],
+        TARGET: None if target is None else [target[0].name, target[1]],
+    }
+
+
+def stored_objectives(attributes: Mapping[str, Any]) -> tuple[Objective, ...]:
+    """Return all that the trainings of a run can be compared by, from its attributes."""
+    return tuple(Objective(*each) for each in attributes.get(OBJECTIVES, ()))
+
+
+def stored_target(attributes: Mapping[str, Any]) -> tuple[Objective, float] | None:
+    """Return what a training of a run is to reach, from its attributes; None for nothing."""
+    stored = attributes.get(TARGET)
+    if stored is None:
+        return None
+    return find_objective(stored[0], stored_objectives(attributes)), float(stored[1])

@@ -1,11 +1,11 @@
 """Run: what one study file produced, read back from wherever it is stored."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import optuna
 import pandas as pd
@@ -17,7 +17,14 @@ from schedsearch.errors import RunError
 from schedsearch.objective import Objective, find_objective
 from schedsearch.schedules.schedule import Schedule
 from schedsearch.store import names
-from schedsearch.store.columns import CURVES, RUNGS, TRIALS, documents
+from schedsearch.store.columns import (
+    CURVES,
+    RUNGS,
+    TRIALS,
+    Column,
+    documents,
+    measured_columns,
+)
 from schedsearch.store.connect import sqlite_url
 from schedsearch.store.frames import curves_frame, rungs_frame, trials_frame
 from schedsearch.store.leases import ATTEMPT, OWNER, abandoned
@@ -42,11 +49,17 @@ from schedsearch.store.records import (
     PREFIX,
     RESULT,
     SCHEDULE,
+    Read,
     Result,
     read_result,
     read_schedule,
+    stored_objectives,
+    stored_target,
 )
 from schedsearch.store.version import check_version
+
+Studies: TypeAlias = Iterable[tuple[str, Sequence[Read]]]
+"""The names of Optuna studies, each with trials that were read of it."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +128,23 @@ class Run:
         where = f"the stored study of {self.name!r} (of another version?)"
         return parse_config(stored, where, stored=True)
 
+    @cached_property
+    def objectives(self) -> tuple[Objective, ...]:
+        """All that its trainings can be compared by: the validation loss, and each metric."""
+        return stored_objectives(self.attributes)
+
     @property
     def objective(self) -> Objective:
         """What ranks its trials."""
-        return find_objective(self.config.search.objective)
+        return find_objective(self.config.search.objective, self.objectives)
+
+    @cached_property
+    def target(self) -> tuple[Objective, float] | None:
+        """What a training is to reach; None where the task has no target."""
+        return stored_target(self.attributes)
+
+    def _columns(self, columns: Sequence[Column]) -> tuple[Column, ...]:
+        return measured_columns(columns, self.objectives, has_target=self.target is not None)
 
     @property
     def best(self) -> Best:
@@ -138,26 +164,38 @@ class Run:
         """Return the name of the Optuna study that has a family's trials."""
         return names.family_name(self.name, family) if self.config.mode == "rank" else self.name
 
+    def frame_of_trials(self, studies: Studies) -> pd.DataFrame:
+        """Return the frame of trials that were read; see `trials`."""
+        return trials_frame(studies, self._columns(TRIALS))
+
+    def frame_of_curves(self, studies: Studies) -> pd.DataFrame:
+        """Return the frame of the curves of trials that were read; see `curves`."""
+        return curves_frame(studies, self._columns(CURVES))
+
+    def frame_of_rungs(self, studies: Studies) -> pd.DataFrame:
+        """Return the frame of the rungs of trials that were read; see `rungs`."""
+        return rungs_frame(studies, self._columns(RUNGS))
+
     @documents(TRIALS)
     def trials(self) -> pd.DataFrame:
         """Return one row per trial of the search."""
-        return trials_frame(self._read(SCHEDULE, RESULT, OWNER, ATTEMPT))
+        return self.frame_of_trials(self._read(SCHEDULE, RESULT, OWNER, ATTEMPT))
 
     @documents(CURVES)
     def curves(self) -> pd.DataFrame:
         """Return one row per evaluation of the search's trials, at their last rungs."""
-        return curves_frame(self._read(SCHEDULE, CURVE))
+        return self.frame_of_curves(self._read(SCHEDULE, CURVE))
 
     @documents(RUNGS)
     def rungs(self) -> pd.DataFrame:
         """Return one row per rung that a trial of the search was trained at."""
-        return rungs_frame(self._read(SCHEDULE, RESULT))
+        return self.frame_of_rungs(self._read(SCHEDULE, RESULT))
 
     @documents(TRIALS)
     def checks(self) -> pd.DataFrame:
         """Return one row per trial that checks the rungs."""
         name = names.checks_name(self.name)
-        return trials_frame([(name, self.ended_trials(name))])
+        return self.frame_of_trials([(name, self.ended_trials(name))])
 
     def horizons(self) -> tuple[int, ...]:
         """Return the horizons at which a trial is tried, the full one last."""

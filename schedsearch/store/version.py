@@ -8,7 +8,7 @@ from schedsearch.errors import RunError, other_version
 VERSION = "version"
 """The attribute of a run, behind the prefix, that holds the version of all that it stores."""
 
-RUN_VERSION = 2
+RUN_VERSION = 3
 
 
 def check_version(name: str, attributes: Mapping[str, Any]) -> None:

@@ -6,7 +6,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from schedsearch.tasks.models import Cnn, mlp
-from schedsearch.tasks.task import Data, Split, TaskSource
+from schedsearch.tasks.split import Split
+from schedsearch.tasks.task import Data, TaskSource
 
 _TRAIN, _VALIDATION = 1200, 297  # the other 300 are the test split
 
@@ -27,5 +28,5 @@ DIGITS = TaskSource(
     about="1,797 digits of 8x8 pixels, inside scikit-learn (1,200 train, 297 validation, 300 test)",
     models={"mlp": lambda: mlp(64, 64, 10), "cnn": lambda: Cnn(8, 10)},
     load=_load,
-    target_accuracy=0.96,
+    target=("val_accuracy", 0.96),
 )

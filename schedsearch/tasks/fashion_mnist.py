@@ -15,7 +15,8 @@ from torch import Tensor
 
 from schedsearch.errors import DataError
 from schedsearch.tasks.models import Cnn, mlp
-from schedsearch.tasks.task import Data, Split, TaskSource
+from schedsearch.tasks.split import Split
+from schedsearch.tasks.task import Data, TaskSource
 
 _VALIDATION = 10_000  # pictures, of the 60,000 for training
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # the package dataset-fashion-mnist
@@ -106,5 +107,5 @@ FASHION_MNIST = TaskSource(
     about="70,000 pictures of clothes, 28x28 (50,000 train, 10,000 validation, 10,000 test)",
     models={"mlp": lambda: mlp(784, 128, 10), "cnn": lambda: Cnn(28, 10)},
     load=_load,
-    target_accuracy=0.87,
+    target=("val_accuracy", 0.87),
 )

@@ -1,22 +1,34 @@
-"""Task: what is trained. A model factory, data as tensors on a device, a loss and a metric."""
+"""Task: what is trained. A model factory, data, a loss, metrics."""
 
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.parameter import is_lazy
+from torch.utils.data import Dataset
 
 from schedsearch.compat import seed_cpu
+from schedsearch.errors import ConfigError
 from schedsearch.seeds import derive_seed
+from schedsearch.tasks.metrics import Loss, Metric
+from schedsearch.tasks.outputs import OutputFacts, output_facts
+from schedsearch.tasks.split import Batch, Split, call
+from schedsearch.tasks.stream import Stream, first_rows
+from schedsearch.tasks.tree import map_tensors
 
-Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-_GPU_ROWS = 8192
-_CPU_ROWS = (128, 500)  # fewest and most rows of a forward pass that evaluates,
-_CPU_NUMBERS = 100_000  # so that its inputs are about this many numbers, which fit into a cache
+Target: TypeAlias = tuple[str, float]
+"""A value of an evaluation, such as ("val_accuracy", 0.96), that a training is to reach."""
+
+Groups: TypeAlias = Callable[[nn.Module], Sequence[Mapping[str, Any]]]
+Augment: TypeAlias = Callable[[Batch], Batch]
+_SAMPLE, _OUTPUTS = 8, 32  # examples of a sample, and of a look at the outputs
 
 
 @contextmanager
@@ -32,27 +44,19 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
-    """Inputs `[N, ...]` and integer targets `[N]`, both on one device."""
-
-    inputs: Tensor
-    targets: Tensor
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def to(self, device: torch.device) -> "Split":
-        """Return the split on a device."""
-        return Split(self.inputs.to(device), self.targets.to(device))
-
-
-@dataclass(frozen=True, eq=False)
 class Data:
-    """The three fixed splits of a data set."""
+    """The splits of a data set.
 
-    train: Split
-    validation: Split
-    test: Split
+    Args:
+        train: what is trained on: a Split in memory, a map-style data set of torch, which is read
+            while a model trains, or a Stream of DataLoaders.
+        validation: what judges; of the same kinds.
+        test: what is read once, after all else; None where there is none.
+    """
+
+    train: Split | Stream | Dataset[Any]
+    validation: Split | Stream | Dataset[Any]
+    test: Split | Stream | Dataset[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,16 +68,36 @@ class TaskSource:
         about: one sentence.
         models: name -> factory of an untrained model; the first is the default.
         load: reads the data, given the folder that holds them (None: the usual places).
-        target_accuracy: the validation accuracy whose first step is recorded.
-        loss: mean loss of outputs `[B, C]` and targets `[B]`.
+        loss: the loss of outputs and targets, one number: what validation reports.
+        train_loss: the loss that is trained, where it is another (label smoothing, say).
+        metrics: what is reported beside the loss: names of METRICS, a Metric, a metric of
+            torchmetrics. None: an accuracy where targets are classes, otherwise nothing.
+        target: what a training is to reach, such as ("val_accuracy", 0.96): the report says after
+            how many steps each schedule does.
+        groups: returns the optimizer's parameter groups for a model: dictionaries of "params", of
+            "lr_factor" (default 1.0), the ratio of their rates, and of other arguments of the
+            optimizer, such as "weight_decay". The group with the highest factor has the schedule's
+            rate. None: one group of all parameters that are trained.
+        augment: changes each training batch, on the device; it draws from torch's global random
+            numbers, which are seeded.
+        eval_rows: examples of a forward pass that evaluates (default: by their size).
+        loss_weight: by what the losses of two pieces of a split are averaged, a function of the
+            outputs and targets of a piece; needed only where the outputs of the whole split do not
+            fit into memory.
     """
 
     name: str
     about: str
     models: Mapping[str, Callable[[], nn.Module]]
     load: Callable[[Path | None], Data]
-    target_accuracy: float
     loss: Loss = cross_entropy
+    train_loss: Loss | None = None
+    metrics: Sequence[object] | None = None
+    target: Target | None = None
+    groups: Groups | None = None
+    augment: Augment | None = None
+    eval_rows: int | None = None
+    loss_weight: Callable[[Any, Any], Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,28 +108,60 @@ class Task:
         name: the task's name.
         model_name: the name of the model.
         make_model: returns an untrained model.
-        train: the training split, on `device`.
-        validation: the validation split, on `device`.
-        loss: mean loss of outputs and targets.
+        train: the training examples, on `device`.
+        validation: the validation examples, on `device`.
+        loss: the loss that validation reports.
+        train_loss: the loss that is trained.
+        metrics: what is reported beside the loss.
+        target: what a training is to reach; None for nothing.
         batch_size: rows of a batch; the last rows of an epoch that fill no batch are left out.
-        target_accuracy: the validation accuracy whose first step is recorded.
         device: where data and models live.
+        has_test: whether there is a test split.
+        groups: returns the parameter groups of a model; None for one group of all.
+        augment: changes each training batch; None for nothing.
+        eval_rows: examples of a forward pass that evaluates; None: by their size.
+        loss_weight: by what the losses of two pieces are averaged, where that is needed.
     """
 
     name: str
     model_name: str
     make_model: Callable[[], nn.Module]
-    train: Split
-    validation: Split
+    train: Split | Stream
+    validation: Split | Stream
     loss: Loss
+    train_loss: Loss
+    metrics: tuple[Metric, ...]
+    target: Target | None
     batch_size: int
-    target_accuracy: float
     device: torch.device
+    has_test: bool = True
+    groups: Groups | None = None
+    augment: Augment | None = None
+    eval_rows: int | None = None
+    loss_weight: Callable[[Any, Any], Any] | None = None
 
-    @property
+    @cached_property
     def steps_per_epoch(self) -> int:
-        """Whole batches in one pass over the training split."""
+        """Whole batches in one pass over the training examples."""
+        if isinstance(self.train, Stream):
+            return self.train.batches_per_epoch
         return len(self.train) // self.batch_size
+
+    @cached_property
+    def sample(self) -> Batch:
+        """A few training examples, on the device, as they are before any augmentation."""
+        if isinstance(self.train, Stream):
+            return first_rows(self.train)
+        return self.train.take(slice(0, min(_SAMPLE, self.batch_size)))
+
+    @cached_property
+    def outputs(self) -> OutputFacts:
+        """What is known of the outputs of an untrained model."""
+        if isinstance(self.validation, Stream):
+            batch = first_rows(self.validation)
+        else:
+            batch = self.validation.take(slice(0, _OUTPUTS))
+        return output_facts(self.model(0), batch)
 
     def to(self, device: torch.device) -> "Task":
         """Return the task on another device."""
@@ -123,15 +179,56 @@ class Task:
         return replace(self, make_model=make, train=train, validation=validation)
 
     def model(self, seed: int) -> nn.Module:
-        """Return a model whose weights depend on the seed alone, not on global random state."""
+        """Return a model whose weights depend on the seed alone, not on global random state.
+
+        Lazy layers get their shapes from a forward pass of a few examples.
+        """
         with seeded(derive_seed(seed, "weights"), torch.device("cpu")):
-            return self.make_model().to(self.device)
+            model = self.make_model()
+            if any(is_lazy(parameter) for parameter in model.parameters()):
+                with torch.no_grad(), warnings.catch_warnings():
+                    inputs = map_tensors(lambda tensor: tensor.cpu(), self.sample.inputs)
+                    call(model.eval(), inputs)
+                model.train()
+            return model.to(self.device)
+
+    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """Return the optimizer's parameter groups of a model, each with its "lr_factor".
+
+        Raises:
+            ConfigError: groups that leave out a parameter which is trained, or hold one twice.
+        """
+        trained = [p for p in model.parameters() if p.requires_grad]
+        if self.groups is None:
+            return [{"params": trained, "lr_factor": 1.0}]
+        groups = [
+            {"lr_factor": 1.0, **group, "params": [p for p in group["params"] if p.requires_grad]}
+            for group in self.groups(model)
+        ]
+        groups = [group for group in groups if group["params"]]
+        held = [id(parameter) for group in groups for parameter in group["params"]]
+        if sorted(held) != sorted({id(parameter) for parameter in trained}):
+            raise ConfigError(
+                f"task {self.name}: groups(model) must hold each parameter that is trained once: "
+                f"there are {len(trained)}, the groups hold {len(held)} ({len(set(held))} different)"
+            )
+        if any("lr" in group for group in groups):
+            raise ConfigError(
+                f"task {self.name}: a group of groups(model) holds lr: the schedule gives the rate; "
+                "say lr_factor, by which it is multiplied"
+            )
+        return groups
+
+    def loss_of(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Return the training loss of a batch."""
+        return self.train_loss(call(model, batch.inputs), batch.targets)
 
     def batch_indices(self, seed: int, total_steps: int) -> Iterator[Tensor]:
         """Yield the row numbers `[batch_size]` of each step's batch, on the device.
 
         Each epoch is a fresh permutation, which depends on the seed and the epoch's number alone.
         """
+        assert isinstance(self.train, Split), "a stream has no row numbers"
         rows, per_epoch = len(self.train), self.steps_per_epoch
         for first in range(0, total_steps, per_epoch):
             generator = torch.Generator().manual_seed(derive_seed(seed, "batches", first))
@@ -139,25 +236,53 @@ class Task:
             for i in range(min(per_epoch, total_steps - first)):
                 yield order[i * self.batch_size : (i + 1) * self.batch_size]
 
+    def batches(self, seed: int, total_steps: int) -> Iterator[Batch]:
+        """Yield the batch of each step, augmented, on the device; the seed decides all of them."""
+        plain = self._batches(seed, total_steps)
+        return plain if self.augment is None else self._augmented(plain, seed)
 
-def _last(split: Split) -> Split:
-    return Split(split.inputs.contiguous(memory_format=torch.channels_last), split.targets)
+    def _batches(self, seed: int, total_steps: int) -> Iterator[Batch]:
+        if isinstance(self.train, Split):
+            for indices in self.batch_indices(seed, total_steps):
+                yield self.train.take(indices)
+            return
+        for first in range(0, total_steps, self.steps_per_epoch):
+            epoch = self.train.epoch(derive_seed(seed, "batches", first))
+            for _, batch in zip(range(total_steps - first), epoch, strict=False):
+                yield batch
+
+    def _augmented(self, batches: Iterator[Batch], seed: int) -> Iterator[Batch]:
+        """Yield changed batches; their random numbers are a stream of their own."""
+        assert self.augment is not None
+        with seeded(derive_seed(seed, "augment"), self.device):
+            state = _random_state(self.device)
+        for batch in batches:
+            before = _random_state(self.device)
+            _set_random_state(self.device, state)
+            changed = Batch(*self.augment(batch))
+            state = _random_state(self.device)
+            _set_random_state(self.device, before)
+            yield changed
 
 
-@torch.no_grad()
-def evaluate(model: nn.Module, loss: Loss, split: Split) -> tuple[Tensor, Tensor]:
-    """Return the mean loss and the accuracy of a model on a split, as tensors (no sync)."""
-    was_training = model.training
-    model.eval()
-    losses, right = [], []
-    rows = _GPU_ROWS
-    if split.targets.device.type == "cpu":
-        least, most = _CPU_ROWS
-        rows = min(most, max(least, _CPU_NUMBERS // max(split.inputs[0].numel(), 1)))
-    for i in range(0, len(split), rows):
-        targets = split.targets[i : i + rows]
-        outputs = model(split.inputs[i : i + rows])
-        losses.append(loss(outputs, targets) * len(targets))
-        right.append((outputs.argmax(dim=-1) == targets).sum())
-    model.train(was_training)
-    return torch.stack(losses).sum() / len(split), torch.stack(right).sum() / len(split)
+def _random_state(device: torch.device) -> tuple[Tensor, ...]:
+    cuda = (torch.cuda.get_rng_state(device),) if device.type == "cuda" else ()
+    return (torch.get_rng_state(), *cuda)
+
+
+def _set_random_state(device: torch.device, state: tuple[Tensor, ...]) -> None:
+    torch.set_rng_state(state[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state[1], device)
+
+
+def _last(examples: Split | Stream) -> Split | Stream:
+    if isinstance(examples, Stream):
+        return examples
+
+    def convert(tensor: Tensor) -> Tensor:
+        image = tensor.dim() == 4
+        return tensor.contiguous(memory_format=torch.channels_last) if image else tensor
+
+    inputs = map_tensors(convert, examples.inputs)
+    return Split(inputs, examples.targets)

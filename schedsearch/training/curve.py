@@ -1,12 +1,12 @@
-"""Curve: what one training recorded at its evaluations; and when a training has diverged."""
+"""Curve: what one training recorded at its evaluations."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-COLUMNS = ("step", "lr", "train_loss", "val_loss", "val_accuracy", "seconds")
-DIVERGE_FACTOR = 3.0  # a validation loss above this many times the untrained model's has diverged
+_LOSS = "loss"
+_PLAIN, _EMA = "val_", "ema_val_"
 
 
 @dataclass(frozen=True)
@@ -15,37 +15,58 @@ class Evaluation:
 
     Args:
         step: number of optimizer steps done.
-        lr: learning rate of the last of these steps.
+        lr: learning rate of the last of these steps: the highest of the parameter groups'.
         train_loss: mean training loss of the steps since the previous evaluation.
-        val_loss: mean loss on the validation split.
-        val_accuracy: accuracy on the validation split, in [0, 1].
+        val_loss: loss on the validation split.
         seconds: time spent on training so far, without that of the evaluations.
+        metrics: the task's metrics on the validation split, by name.
+        ema: the loss and the metrics of the averaged weights, where the recipe averages them.
+
+    >>> row = Evaluation(10, 0.1, 0.5, 0.6, 1.0, {"accuracy": 0.9})
+    >>> row.value("val_loss"), row.value("val_accuracy")
+    (0.6, 0.9)
     """
 
     step: int
     lr: float
     train_loss: float
     val_loss: float
-    val_accuracy: float
     seconds: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    ema: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def measured(
+        cls,
+        step: int,
+        lr: float,
+        train_loss: float,
+        seconds: float,
+        values: Mapping[str, float],
+        ema: Mapping[str, float] | None = None,
+    ) -> "Evaluation":
+        """Return the row of what `evaluate` measured: "loss", and each metric by its name."""
+        metrics = {name: value for name, value in values.items() if name != _LOSS}
+        return cls(step, lr, train_loss, values[_LOSS], seconds, metrics, ema or {})
 
     @property
     def finite(self) -> bool:
         """Whether both losses are finite numbers."""
         return math.isfinite(self.train_loss) and math.isfinite(self.val_loss)
 
-    def diverged(self, initial_loss: float, factor: float) -> bool:
-        """Return whether the training has diverged, so that it ends here.
+    def value(self, name: str) -> float:
+        """Return a value by the name of its column, such as "val_accuracy"."""
+        values = self.values
+        if name not in values:
+            raise KeyError(f"an evaluation has no {name!r}, only {', '.join(values)}")
+        return values[name]
 
-        Args:
-            initial_loss: validation loss of the untrained model.
-            factor: how many times that loss a validation loss may be.
-
-        >>> row = Evaluation(10, 0.1, 2.0, 6.5, 0.1, 0.0)
-        >>> row.diverged(initial_loss=2.0, factor=3.0), row.diverged(2.2, factor=3.0)
-        (True, False)
-        """
-        return not self.finite or self.val_loss > factor * initial_loss
+    @property
+    def values(self) -> dict[str, float]:
+        """What was measured on the validation split, by the names of the columns."""
+        plain = {f"{_PLAIN}{name}": value for name, value in self.metrics.items()}
+        averaged = {f"{_EMA}{name}": value for name, value in self.ema.items()}
+        return {"val_loss": self.val_loss, **plain, **averaged}
 
 
 @dataclass(frozen=True)
@@ -54,49 +75,73 @@ class Curve:
 
     Args:
         rows: the evaluations, in order of their steps.
-        initial_loss: validation loss before the first step.
-        diverged: whether the training ended early because a loss was not finite, or far above the
-            initial loss.
+        initial: what the untrained model gives on the validation split, by the names of columns.
+        diverged: whether the training ended early because it came to nothing; see `divergence`.
         stopped: whether the caller ended the training early (a pruned trial).
     """
 
     rows: tuple[Evaluation, ...]
-    initial_loss: float
+    initial: Mapping[str, float]
     diverged: bool = False
     stopped: bool = False
+
+    @property
+    def initial_loss(self) -> float:
+        """The validation loss before the first step."""
+        return self.initial["val_loss"]
 
     @property
     def final(self) -> Evaluation:
         """The last evaluation."""
         return self.rows[-1]
 
-    @property
-    def best_val_loss(self) -> float:
-        """The lowest finite validation loss (NaN when none is finite)."""
-        return min((r.val_loss for r in self.rows if math.isfinite(r.val_loss)), default=math.nan)
+    def best(self, name: str, sign: float) -> float:
+        """Return the best finite value of a column (NaN when none is finite).
 
-    @property
-    def best_val_accuracy(self) -> float:
-        """The highest validation accuracy."""
-        return max(r.val_accuracy for r in self.rows)
+        Args:
+            name: the column.
+            sign: 1.0 where lower is better, -1.0 where higher is.
+        """
+        values = (row.value(name) for row in self.rows)
+        finite = [value for value in values if math.isfinite(value)]
+        return min(finite, key=lambda value: sign * value, default=math.nan)
 
-    def steps_to(self, accuracy: float) -> int | None:
-        """Return the first evaluated step that reached a validation accuracy; None if none did."""
-        return next((r.step for r in self.rows if r.val_accuracy >= accuracy), None)
+    def steps_to(self, name: str, target: float, sign: float) -> int | None:
+        """Return the first evaluated step at which a column reached a target; None: it never did.
+
+        Args:
+            name: the column.
+            target: the value to reach.
+            sign: 1.0 where lower is better, -1.0 where higher is.
+        """
+        reached = (row.step for row in self.rows if sign * row.value(name) <= sign * target)
+        return next(reached, None)
 
     def columns(self) -> dict[str, list[Any]]:
-        """Return the rows as columns, in the order of COLUMNS."""
-        return {name: [getattr(row, name) for row in self.rows] for name in COLUMNS}
+        """Return the rows as columns: steps, rates, losses, seconds, and what else was measured."""
+        names = ("step", "lr", "train_loss", "seconds")
+        columns = {name: [getattr(row, name) for row in self.rows] for name in names}
+        measured = self.rows[0].values if self.rows else {}
+        return columns | {name: [row.value(name) for row in self.rows] for name in measured}
 
     @staticmethod
     def rows_of(columns: Mapping[str, Sequence[Any]]) -> tuple[Evaluation, ...]:
         """Return the rows that `columns` wrote as columns.
 
-        >>> from dataclasses import asdict
-        >>> row = Evaluation(10, 0.1, 0.5, 0.6, 0.9, 1.0)
-        >>> Curve.rows_of({name: [value] for name, value in asdict(row).items()}) == (row,)
+        >>> row = Evaluation(10, 0.1, 0.5, 0.6, 1.0, {"accuracy": 0.9}, {"loss": 0.7})
+        >>> Curve.rows_of(Curve((row,), {}).columns()) == (row,)
         True
         """
+        plain = [c for c in columns if c.startswith(_PLAIN)]
+        averaged = [c for c in columns if c.startswith(_EMA)]
         return tuple(
-            Evaluation(*values) for values in zip(*(columns[c] for c in COLUMNS), strict=True)
+            Evaluation.measured(
+                columns["step"][i],
+                columns["lr"][i],
+                columns["train_loss"][i],
+                columns["seconds"][i],
+                {name.removeprefix(_PLAIN): columns[name][i] for name in plain},
+                {name.removeprefix(_EMA): columns[name][i] for name in averaged},
+            )
+            for i in range(len(columns["step"]))
         )

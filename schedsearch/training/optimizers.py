@@ -52,16 +52,33 @@ class OptimizerSpec:
             raise ConfigError(f"optimizer {self.name!r} is not a class of torch optimizers")
         return found
 
-    def make(self, params: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+    def make(
+        self, params: Iterable[nn.Parameter] | Iterable[Mapping[str, Any]], lr: float
+    ) -> torch.optim.Optimizer:
         """Return the optimizer of some parameters, with a learning rate.
+
+        Args:
+            params: parameters; or groups, dictionaries of "params", of "lr_factor", by which the
+                rate is multiplied, and of other arguments.
+            lr: the learning rate.
 
         Raises:
             ConfigError: arguments that the optimizer does not take.
+
+        >>> groups = [{"params": [nn.Parameter(torch.zeros(1))], "lr_factor": 0.5}]
+        >>> OptimizerSpec().make(groups, lr=0.1).param_groups[0]["lr"]
+        0.05
         """
         make: Any = self.torch_class()
         args = {k: tuple(v) if isinstance(v, list) else v for k, v in self.args.items()}
+        held = [_with_rate(part, lr) if isinstance(part, Mapping) else part for part in params]
         try:
-            optimizer: torch.optim.Optimizer = make(params, lr=lr, **args)
+            optimizer: torch.optim.Optimizer = make(held, lr=lr, **args)
         except (TypeError, ValueError, RuntimeError, KeyError, AssertionError) as error:
             raise ConfigError(f"optimizer {self.name} with {dict(self.args)}: {error}") from error
         return optimizer
+
+
+def _with_rate(group: Mapping[str, Any], lr: float) -> dict[str, Any]:
+    rest = {name: value for name, value in group.items() if name != "lr_factor"}
+    return rest | {"lr": lr * group.get("lr_factor", 1.0)}

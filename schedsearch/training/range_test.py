@@ -156,10 +156,10 @@ def _sweep(recipe: Recipe, seed: int) -> tuple[Sequence[float], Tensor]:
     rates, losses, task = [], [], recipe.trained_task
     with seeded(derive_seed(seed, "training"), task.device):
         model = task.model(seed)
-        optim = recipe.optimizer.make(model.parameters(), lr=LOWEST)
+        optim = recipe.make_optimizer(model, LOWEST)
         scheduler = ExponentialLR(optim, gamma=(HIGHEST / LOWEST) ** (1 / (STEPS - 1)))
-        for indices in task.batch_indices(seed, STEPS):
-            loss = task.loss(model(task.train.inputs[indices]), task.train.targets[indices])
+        for batch in task.batches(seed, STEPS):
+            loss = task.loss_of(model, batch)
             optim.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optim.step()

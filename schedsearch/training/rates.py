@@ -6,6 +6,7 @@ from typing import cast
 
 from schedsearch.schedules.schedule import Schedule
 from schedsearch.schedules.wrappers import PlateauLR, lead_optimizer
+from schedsearch.training.curve import Evaluation
 
 
 def moves_more_than_the_rate(schedule: Schedule, steps: int = 64) -> bool:
@@ -56,8 +57,7 @@ class LiveRates:
                 self._scheduler.step()
         return rates
 
-    def tell(self, val_loss: float, val_accuracy: float) -> None:
-        """Step a schedule that reacts to a metric with the metrics of an evaluation."""
+    def tell(self, row: Evaluation) -> None:
+        """Step a schedule that reacts to a metric with the values of an evaluation."""
         if self._monitor is not None:
-            metric = val_loss if self._monitor == "val_loss" else val_accuracy
-            cast(PlateauLR, self._scheduler).step(metric)
+            cast(PlateauLR, self._scheduler).step(row.value(self._monitor))

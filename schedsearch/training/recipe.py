@@ -6,12 +6,15 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Literal, Protocol, TypeAlias, get_args
 
+import torch
 from torch import nn
 
 from schedsearch.horizon import evaluation_steps
+from schedsearch.objective import Objective, find_objective, objectives_of
 from schedsearch.schedules.schedule import Schedule
 from schedsearch.tasks.task import Task
-from schedsearch.training.curve import DIVERGE_FACTOR, Curve, Evaluation
+from schedsearch.training.curve import Curve, Evaluation
+from schedsearch.training.divergence import DIVERGE_FACTOR, Start, start_of
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.precision import in_bf16
 
@@ -26,12 +29,15 @@ class Recipe:
         task: the task as it was loaded, in full precision.
         optimizer: the optimizer, with all arguments except the learning rate.
         evals: the number of evaluations of one training, evenly spread over its steps.
-        diverge_factor: a job ends as diverged when its validation loss is more than this many
-            times that of the untrained model.
+        diverge_factor: how many times its own size the training loss may reach; see `divergence`.
         precision: "full", or "bf16" for matrix products and convolutions in bfloat16.
+        clip_norm: the largest norm of the gradient of all parameters together; None: no limit.
+        accumulate: batches of one optimizer step, whose gradients are averaged.
+        ema: the decay of an exponential moving average of the weights, which is evaluated beside
+            the weights themselves; None: no average.
 
     Raises:
-        ValueError: no evaluation, a diverge_factor that is not positive, or another precision.
+        ValueError: no evaluation, or a number that is not allowed.
     """
 
     task: Task
@@ -39,6 +45,9 @@ class Recipe:
     evals: int
     diverge_factor: float = DIVERGE_FACTOR
     precision: Precision = "full"
+    clip_norm: float | None = None
+    accumulate: int = 1
+    ema: float | None = None
 
     def __post_init__(self) -> None:
         if self.evals < 1:
@@ -48,11 +57,58 @@ class Recipe:
         if self.precision not in get_args(Precision):
             allowed = ", ".join(get_args(Precision))
             raise ValueError(f"unknown precision {self.precision!r} (allowed: {allowed})")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise ValueError(f"clip_norm = {self.clip_norm} is not positive")
+        if self.accumulate < 1:
+            raise ValueError(f"accumulate = {self.accumulate}: a step has at least one batch")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise ValueError(f"ema = {self.ema} is not between 0 and 1")
 
     @cached_property
     def trained_task(self) -> Task:
         """The task in the recipe's precision: the one that an engine trains."""
         return in_bf16(self.task) if self.precision == "bf16" else self.task
+
+    @cached_property
+    def objectives(self) -> tuple[Objective, ...]:
+        """All that a training can be compared by."""
+        metrics = [(m.name, m.direction, m.words) for m in self.task.metrics]
+        return objectives_of(metrics, averaged=self.ema is not None)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole optimizer steps in one pass over the training examples, at least one."""
+        return max(1, self.task.steps_per_epoch // self.accumulate)
+
+    @property
+    def target(self) -> tuple[Objective, float] | None:
+        """What a training is to reach; None for nothing."""
+        if self.task.target is None:
+            return None
+        name, value = self.task.target
+        return find_objective(name, self.objectives), value
+
+    @cached_property
+    def _starts(self) -> dict[int, Start]:
+        return {}
+
+    def start(self, seed: int) -> Start:
+        """Return what the untrained model of a seed gives; it is measured once."""
+        if seed not in self._starts:
+            start = start_of(self.trained_task, seed, self.diverge_factor)
+            if self.ema is not None:  # the average begins as the weights themselves
+                averaged = {f"ema_{name}": value for name, value in start.values.items()}
+                start = replace(start, values={**start.values, **averaged})
+            self._starts[seed] = start
+        return self._starts[seed]
+
+    def make_optimizer(self, model: nn.Module, rate: float) -> torch.optim.Optimizer:
+        """Return the optimizer of a model, whose groups have the rate times their lr_factor.
+
+        Raises:
+            ConfigError: arguments that the optimizer does not take, or groups that do not fit.
+        """
+        return self.optimizer.make(self.trained_task.parameter_groups(model), rate)
 
     def channels_last(self) -> "Recipe":
         """Return the recipe with images and models in torch's channels_last memory format."""

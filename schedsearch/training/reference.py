@@ -1,18 +1,23 @@
 """The reference engine: one job at a time, in a plain loop. Every other engine must equal it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from math import ceil
 from time import perf_counter
 from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from schedsearch.schedules.wrappers import PlateauLR
 from schedsearch.seeds import derive_seed
-from schedsearch.tasks.task import evaluate, seeded
+from schedsearch.tasks.evaluate import evaluate
+from schedsearch.tasks.task import seeded
 from schedsearch.training.curve import Curve, Evaluation
+from schedsearch.training.divergence import diverged
 from schedsearch.training.recipe import Ended, Job, OnEnd, OnEval, Recipe
 
 
@@ -63,26 +68,32 @@ def fit(
     recipe: Recipe, job: Job, *, on_eval: Callable[[Evaluation], bool] | None = None
 ) -> tuple[nn.Module, Curve]:
     """Train one job; return its model and its curve. `on_eval` is called with the row alone."""
-    task, schedule = recipe.trained_task, job.schedule
+    task, schedule, start = recipe.trained_task, job.schedule, recipe.start(job.seed)
     with seeded(derive_seed(job.seed, "training"), task.device):  # for models that draw: dropout
         model = task.model(job.seed)
-        optim = recipe.optimizer.make(model.parameters(), lr=schedule.peak_lr)
-        per_epoch = task.steps_per_epoch if schedule.step_unit == "epoch" else 1
+        optim = recipe.make_optimizer(model, schedule.peak_lr)
+        per_epoch = recipe.steps_per_epoch if schedule.step_unit == "epoch" else 1
         horizon = ceil(job.total_steps / per_epoch)  # in the unit that the scheduler steps in
         scheduler = schedule.build(optim, horizon, evals=len(job.eval_steps))
-        initial_loss = float(evaluate(model, task.loss, task.validation)[0])
+        averaged = averaged_model(model, recipe.ema)
 
         rows: list[Evaluation] = []
         due, seconds, started = set(job.eval_steps), 0.0, perf_counter()
         loss_sum = torch.zeros((), device=task.device)
-        for step, indices in enumerate(task.batch_indices(job.seed, job.end), start=1):
-            loss = task.loss(model(task.train.inputs[indices]), task.train.targets[indices])
+        batches = task.batches(job.seed, job.end * recipe.accumulate)
+        for step in range(1, job.end + 1):
             optim.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            for batch in islice(batches, recipe.accumulate):
+                loss = task.loss_of(model, batch) / recipe.accumulate
+                loss.backward()  # type: ignore[no-untyped-call]
+                loss_sum += loss.detach()
+            if recipe.clip_norm is not None:
+                clip_grad_norm_(model.parameters(), recipe.clip_norm)
             optim.step()
-            loss_sum += loss.detach()
+            if averaged is not None:
+                averaged.update_parameters(model)
             if step in due:
-                rate = float(optim.param_groups[0]["lr"])
+                rate = max(float(group["lr"]) for group in optim.param_groups)
             if step % per_epoch == 0:
                 scheduler.step()
             if step not in due:
@@ -90,16 +101,28 @@ def fit(
 
             train_loss = float(loss_sum) / (step - (rows[-1].step if rows else 0))  # waits for it
             seconds += perf_counter() - started
-            val_loss, val_accuracy = evaluate(model, task.loss, task.validation)
-            numbers = (rate, train_loss, float(val_loss), float(val_accuracy), seconds)
-            row = Evaluation(step, *numbers)
-            rows.append(row)
-            if row.diverged(initial_loss, recipe.diverge_factor):
-                return model, Curve(tuple(rows), initial_loss, diverged=True)
-            if on_eval is not None and on_eval(row):
-                return model, Curve(tuple(rows), initial_loss, stopped=True)
+            values = as_floats(evaluate(model, task))
+            ema = None if averaged is None else as_floats(evaluate(averaged.module, task))
+            rows.append(Evaluation.measured(step, rate, train_loss, seconds, values, ema))
+            if diverged(rows, start.limit):
+                return model, Curve(tuple(rows), start.values, diverged=True)
+            if on_eval is not None and on_eval(rows[-1]):
+                return model, Curve(tuple(rows), start.values, stopped=True)
             if schedule.monitor is not None:
-                cast(PlateauLR, scheduler).step(getattr(row, schedule.monitor))
+                cast(PlateauLR, scheduler).step(rows[-1].value(schedule.monitor))
             loss_sum.zero_()
             started = perf_counter()
-    return model, Curve(tuple(rows), initial_loss)
+    return model, Curve(tuple(rows), start.values)
+
+
+def averaged_model(model: nn.Module, decay: float | None) -> AveragedModel | None:
+    """Return torch's exponential moving average of a model's weights; None without a decay."""
+    if decay is None:
+        return None
+    update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(model, multi_avg_fn=update)
+
+
+def as_floats(values: Mapping[str, Tensor]) -> dict[str, float]:
+    """Return what was evaluated as numbers; this waits for the device."""
+    return {name: float(value) for name, value in values.items()}

@@ -19,7 +19,8 @@ from schedsearch.launch import Outcome
 from schedsearch.search.events import Event, Trained
 from schedsearch.seeds import derive_seed
 from schedsearch.tasks.registry import TASKS
-from schedsearch.tasks.task import Data, Split
+from schedsearch.tasks.split import Split
+from schedsearch.tasks.task import Data
 from schedsearch.training import reference
 from schedsearch.training.recipe import Job, Recipe
 

@@ -10,7 +10,8 @@ from torch.nn.functional import cross_entropy
 from torch.optim import SGD
 
 from schedsearch import TaskSource
-from schedsearch.tasks.task import Data, Split
+from schedsearch.tasks.split import Split
+from schedsearch.tasks.task import Data
 
 
 def _load(folder: Path | None) -> Data:

@@ -11,7 +11,8 @@ from torch import Tensor
 from torchvision.datasets import FashionMNIST
 
 from schedsearch.tasks.registry import TASKS, find_task, load_task, load_test
-from schedsearch.tasks.task import Data, Split, Task
+from schedsearch.tasks.split import Split
+from schedsearch.tasks.task import Data, Task
 
 SIZES = {"digits": (1200, 297, 300), "fashion_mnist": (50_000, 10_000, 10_000)}
 SHAPES = {"digits": (1, 8, 8), "fashion_mnist": (1, 28, 28)}

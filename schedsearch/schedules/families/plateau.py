@@ -10,7 +10,7 @@ _PLATEAU: tuple[Param, ...] = (
     Choice(
         "mode",
         ("min", "max"),
-        about="the metric: min is the validation loss, max the validation accuracy",
+        about="min: a metric that is to fall, the validation loss; max: one that is to rise",
     ),
     Float(
         *("factor", 0.1, 0.7, 0.1),
@@ -48,7 +48,7 @@ _PLATEAU: tuple[Param, ...] = (
 
 PLATEAU = Family(
     "ReduceLROnPlateau",
-    "Times factor when the validation loss (or accuracy) stops improving (torch's docs).",
+    "Times factor when the validation loss (or a metric) stops improving (torch's docs).",
     _PLATEAU,
     None,
     torch_class="ReduceLROnPlateau",

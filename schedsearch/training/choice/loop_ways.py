@@ -1,5 +1,7 @@
 """The ways of training one job at a time that are worth measuring."""
 
+from torch import Tensor
+
 from schedsearch.compat import is_convolution
 from schedsearch.tasks.task import Task
 from schedsearch.training.choice.demand import Demand
@@ -9,7 +11,12 @@ from schedsearch.training.recipe import Recipe
 
 def takes_channels_last(task: Task) -> bool:
     """Return whether torch's channels_last memory format may make a task faster."""
-    return task.train.inputs.dim() == 4 and any(map(is_convolution, task.model(0).modules()))
+    inputs = task.sample.inputs
+    return (
+        isinstance(inputs, Tensor)
+        and inputs.dim() == 4
+        and any(map(is_convolution, task.model(0).modules()))
+    )
 
 
 def loop_ways(kind: str, recipe: Recipe, demand: Demand) -> list[Way]:

@@ -35,12 +35,12 @@ class PreparedLoop:
         """Return a function that makes a number of steps of one job."""
         task = self.recipe.trained_task
         model = task.model(0).train()
-        optimizer = self.recipe.optimizer.make(model.parameters(), lr=1e-6)
-        rows = next(task.batch_indices(0, 1))
+        optimizer = self.recipe.make_optimizer(model, 1e-6)
+        batch = next(task.batches(0, 1))
 
         def steps(count: int) -> None:
             for _ in range(count):
-                loss = task.loss(model(task.train.inputs[rows]), task.train.targets[rows])
+                loss = task.loss_of(model, batch)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from schedsearch.compat import cpu_compile_options, forget_vector_instructions, with_own_code
+from schedsearch.tasks.split import Split
 from schedsearch.tasks.task import Task
 from schedsearch.training.fused.flat_model import Template
 from schedsearch.training.fused.stack import Block, Lane, own_rows
@@ -75,11 +76,12 @@ class CompiledStep:
     def differs(self) -> str | None:
         """Return how weights differ after three steps, compiled and plain; None: they do not."""
         task = self.template.task
+        assert isinstance(task.train, Split)
         rates = torch.full((self.size, 1), 1e-2, device=task.device, dtype=self._block.dtype)
         one, other = self._fresh(products=False), self._fresh(products=False)
         for shared in task.batch_indices(0, 3):
             indices = own_rows(shared, self.size) if self.own else shared
-            batch = task.train.inputs[indices], task.train.targets[indices]
+            batch = task.train.take(indices)
             self(one, *batch, rates)
             other.step(*batch, rates)
         gap = float((one.params - other.params).detach().abs().max())

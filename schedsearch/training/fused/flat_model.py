@@ -9,7 +9,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
 from schedsearch.compat import is_convolution
-from schedsearch.tasks.task import Loss, Split, Task, evaluate, seeded
+from schedsearch.tasks.evaluate import evaluate
+from schedsearch.tasks.metrics import Loss
+from schedsearch.tasks.split import Split, call
+from schedsearch.tasks.task import Task, seeded
 from schedsearch.training.fused.conv_products import as_products
 from schedsearch.training.optimizers import OptimizerSpec
 
@@ -23,6 +26,8 @@ def why_not_fused(task: Task, optimizer: OptimizerSpec) -> str | None:
     if optimizer.name not in FUSABLE_OPTIMIZERS:
         return f"the update of {optimizer.name} is not known to be linear in its rate"
     model = task.model(0).train()
+    if not isinstance(task.train, Split) or task.augment is not None or task.groups is not None:
+        return "the task has a stream, augmentation or parameter groups"
     params = list(model.parameters())
     if not params or any(not p.requires_grad for p in params):
         return "the model has frozen parameters"
@@ -36,16 +41,17 @@ def why_not_fused(task: Task, optimizer: OptimizerSpec) -> str | None:
 def _why_not_vmapped(task: Task, model: nn.Module) -> str | None:
     """Return why vmap fails on two rows, or which buffer a training step changes."""
     shapes = Shapes(model)
-    inputs, targets = task.train.inputs[:2], task.train.targets[:2]
+    assert isinstance(task.train, Split)
+    inputs, targets = task.train.take(slice(0, 2))
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     flat = shapes.flatten(model).expand(2, -1).clone()
     try:
         with seeded(0, task.device):
-            model(inputs)
+            call(model, inputs)
             changed = [n for n, b in model.named_buffers() if not torch.equal(b, buffers[n])]
             if changed:
                 return f"a training step changes the model's buffer {changed[0]}"
-            gradients_of(model, task.loss, shapes)(flat, inputs, targets)
+            gradients_of(model, task.train_loss, shapes)(flat, inputs, targets)
     except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
         return f"vmap refuses the model: {' '.join(str(error).split())[:120]}"
     return None
@@ -128,7 +134,7 @@ class Template:
         task, device = self.task, self.task.device
         with seeded(0, device):
             model, before = task.model(0).train(), _random_state(device)
-            task.loss(model(task.train.inputs[:2]), task.train.targets[:2])
+            task.loss_of(model, task.sample)
             return not torch.equal(before, _random_state(device))
 
     @property
@@ -145,7 +151,7 @@ class Template:
         """
         if (own, products) not in self._gradients:
             model = as_products(self.model) if products else self.model
-            every = gradients_of(model, self.task.loss, self.shapes, own=own)
+            every = gradients_of(model, self.task.train_loss, self.shapes, own=own)
             self._gradients[own, products] = every
         return self._gradients[own, products]
 
@@ -167,51 +173,23 @@ class Template:
             return tensor
 
         batch = slice(0, self.task.batch_size)
-        inputs, targets = self.task.train.inputs[batch], self.task.train.targets[batch]
+        assert isinstance(self.task.train, Split)
         with (
             seeded(0, self.task.device),
             torch.autograd.graph.saved_tensors_hooks(count, lambda t: t),
         ):
-            self.task.loss(self.model(inputs), targets)
+            self.task.loss_of(self.model, self.task.train.take(batch))
         weights = sum(p.numel() * p.element_size() for p in self.model.parameters())
         return 6 * weights + 2 * saved
 
     @torch.no_grad()
-    def evaluate(self, params: Tensor, split: Split) -> tuple[Tensor, Tensor]:
-        """Return mean loss `[K]` and accuracy `[K]` of the jobs with params `[K, P]` (no sync).
+    def evaluate(self, params: Tensor) -> dict[str, Tensor]:
+        """Return the loss and the metrics `[K]` of the jobs with params `[K, P]` (no sync)."""
+        each = [self._evaluate_one(flat) for flat in params]
+        return {name: torch.stack([values[name] for values in each]) for name in each[0]}
 
-        With convolutions, job by job is faster than grouped convolutions.
-        """
-        if self.has_convolutions:
-            pairs = [self._evaluate_one(flat, split) for flat in params]
-            losses, right = (torch.stack(parts) for parts in zip(*pairs, strict=True))
-            return losses, right
-        return self._evaluate_all(params, split)
-
-    def _evaluate_one(self, flat: Tensor, split: Split) -> tuple[Tensor, Tensor]:
+    def _evaluate_one(self, flat: Tensor) -> dict[str, Tensor]:
         named = self.shapes.named(flat)
         for name, parameter in self.model.named_parameters():
             parameter.copy_(named[name])
-        return evaluate(self.model, self.task.loss, split)
-
-    def _evaluate_all(self, params: Tensor, split: Split) -> tuple[Tensor, Tensor]:
-        model, loss = self.model, self.task.loss
-        model.eval()
-
-        def one(flat: Tensor, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-            outputs = functional_call(model, self.shapes.named(flat), (inputs,))
-            right = (outputs.argmax(dim=-1) == targets).sum()
-            return loss(outputs, targets) * len(targets), right
-
-        every = vmap(one, in_dims=(0, None, None))
-        numbers = len(params) * max(split.inputs[0].numel(), 1)
-        rows = max(16, min(len(split), _EVALUATION_NUMBERS // numbers))
-        sums = [
-            every(params, split.inputs[i : i + rows], split.targets[i : i + rows])
-            for i in range(0, len(split), rows)
-        ]
-        model.train()
-        losses, right = (
-            torch.stack(parts).sum(dim=0) / len(split) for parts in zip(*sums, strict=True)
-        )
-        return losses, right
+        return evaluate(self.model, self.task)

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from schedsearch.compat import bare_step
-from schedsearch.tasks.task import Split, Task
+from schedsearch.tasks.split import Split
+from schedsearch.tasks.task import Task
 from schedsearch.training.fused.flat_model import Gradients, Template
 from schedsearch.training.optimizers import OptimizerSpec
 
@@ -210,6 +211,7 @@ class Stack:
             The sum of the losses before each step, `[places]` (no sync).
         """
         data = self._task.train
+        assert isinstance(data, Split)
 
         def train(place: _Place) -> Tensor:
             mine, block = place.rows, place.block
@@ -218,7 +220,7 @@ class Stack:
                 if self._stopped:
                     break
                 chosen = batch[mine] if self.own_batches else batch
-                inputs, targets = data.inputs[chosen], data.targets[chosen]
+                inputs, targets = data.take(chosen)
                 losses += place.lane.stepper(block, inputs, targets, rate[mine])
             return losses
 
@@ -240,15 +242,15 @@ class Stack:
         }
         self._hold(self.params[index], state)
 
-    def evaluate(self, split: Split) -> tuple[Tensor, Tensor]:
-        """Return mean loss `[K]` and accuracy `[K]` of the jobs on a split (no sync)."""
+    def evaluate(self) -> dict[str, Tensor]:
+        """Return the loss and the metrics `[K]` of the jobs on the validation split (no sync)."""
 
-        def evaluate(place: _Place) -> tuple[Tensor, Tensor]:
+        def evaluate(place: _Place) -> dict[str, Tensor]:
             params = place.block.params.detach()[: self._rows - place.first]
-            return place.lane.template.evaluate(params, split)
+            return place.lane.template.evaluate(params)
 
-        losses, right = (torch.cat(parts) for parts in zip(*self._each(evaluate), strict=True))
-        return losses, right
+        each = self._each(evaluate)
+        return {name: torch.cat([values[name] for values in each]) for name in each[0]}
 
     def _each(self, work: Callable[[_Place], T]) -> list[T]:
         """Apply `work` to each block: lanes in parallel, the blocks of a lane in turn."""

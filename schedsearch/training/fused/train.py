@@ -17,6 +17,7 @@ from torch import Tensor
 from schedsearch.seeds import derive_seed
 from schedsearch.tasks.task import seeded
 from schedsearch.training.curve import Curve, Evaluation
+from schedsearch.training.divergence import Start, diverged
 from schedsearch.training.fused.stack import Lane, Stack, plain_lanes
 from schedsearch.training.rates import LiveRates
 from schedsearch.training.recipe import Ended, Job, OnEnd, OnEval, Recipe, by_course
@@ -79,7 +80,7 @@ class _Row:
 
     job: Job
     rates: LiveRates
-    initial_loss: float
+    start: Start
     rows: list[Evaluation] = field(default_factory=list)
     seconds: float = 0.0
     ended: bool = False
@@ -106,16 +107,14 @@ class _StackTraining:
     ) -> None:
         self.recipe, self.task, self.stack = recipe, recipe.trained_task, stack
         self.on_eval, self.on_end = on_eval, on_end
-        losses = stack.evaluate(self.task.validation)[0].tolist()
-        self.held = [  # one for each row of the stack
-            _Row(job, self._rates(job), loss) for job, loss in zip(jobs, losses, strict=True)
-        ]
+        # one for each row of the stack
+        self.held = [_Row(job, self._rates(job), recipe.start(job.seed)) for job in jobs]
 
     def _rates(self, job: Job) -> LiveRates:
         return LiveRates(
             job.schedule,
             job.total_steps,
-            steps_per_epoch=self.task.steps_per_epoch,
+            steps_per_epoch=self.recipe.steps_per_epoch,
             evals=len(job.eval_steps),
         )
 
@@ -176,21 +175,23 @@ class _StackTraining:
         self, step: int, train_losses: Sequence[float], rates: Sequence[float], *, final: bool
     ) -> None:
         """Record an evaluation of each job, and end the jobs that end here."""
-        losses, accuracies = (v.tolist() for v in self.stack.evaluate(self.task.validation))
+        values = {name: v.tolist() for name, v in self.stack.evaluate().items()}
         for number, row in enumerate(self.held):
             if row.ended:
                 continue
-            numbers = (rates[number], train_losses[number], losses[number], accuracies[number])
-            evaluation = Evaluation(step, *numbers, row.seconds)
+            mine = {name: each[number] for name, each in values.items()}
+            evaluation = Evaluation.measured(
+                step, rates[number], train_losses[number], row.seconds, mine
+            )
             row.rows.append(evaluation)
-            diverged = evaluation.diverged(row.initial_loss, self.recipe.diverge_factor)
-            stopped = not diverged and self._stops(row.job, evaluation)
-            if diverged or stopped or final:
+            is_diverged = diverged(row.rows, row.start.limit)
+            stopped = not is_diverged and self._stops(row.job, evaluation)
+            if is_diverged or stopped or final:
                 row.ended = True
-                curve = Curve(tuple(row.rows), row.initial_loss, diverged, stopped)
+                curve = Curve(tuple(row.rows), row.start.values, is_diverged, stopped)
                 self.on_end(Ended(row.job, curve))
             else:
-                row.rates.tell(evaluation.val_loss, evaluation.val_accuracy)
+                row.rates.tell(evaluation)
 
     def _stops(self, job: Job, evaluation: Evaluation) -> bool:
         return self.on_eval is not None and self.on_eval(job, evaluation)
