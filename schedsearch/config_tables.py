@@ -62,9 +62,9 @@ class Training(Table):
     "epoch" if your own training loop steps its scheduler once per epoch.
     """
     diverge_factor: Annotated[float, Field(gt=1)] = 3.0
-    """A training ends as diverged when a loss is not finite, or when its mean training loss is, in
-    three evaluations in a row, above this many times the untrained model's (measured so that it holds
-    for losses of any sign: see the definition below the table of words).
+    """A training ends as diverged when a loss is not finite, or when its mean training loss lies,
+    in three evaluations in a row, above a limit: the untrained model's training loss, and
+    (diverge_factor - 1) times its size, which is measured on that model for a loss of any sign.
 
     Higher if good trainings of your task begin with a peak in the loss.
     """

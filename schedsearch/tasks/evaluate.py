@@ -1,12 +1,13 @@
 """Evaluate a model on a split: the numbers are what one pass over the whole split gives.
 
-The model is called on pieces of the split, whose outputs are put together; the loss and each metric
-are then called once, on all outputs and targets. So weighted, masked and summed losses, and metrics
-that are no mean over rows, are exact, whatever the pieces. Where the outputs do not fit into memory,
-pieces are averaged by the weights that the task gives.
+The model is called on pieces of the split, whose outputs are put together; the loss and each
+metric are then called once, on all outputs and targets. So weighted, masked and summed losses, and
+metrics that are no mean over rows, are exact, whatever the pieces. Where the outputs do not fit
+into memory, pieces are averaged by the weights that the task gives.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from math import ceil
 from typing import Any
 
@@ -85,7 +86,7 @@ def evaluation_pieces(task: Task, split: Split) -> list[slice]:
     most = task.eval_rows or _piece_rows(split) if task.outputs.alone else rows
     count = max(1, min(ceil(rows / max(most, 1)), rows // 2))
     ends = [rows * i // count for i in range(count + 1)]
-    return [slice(first, end) for first, end in zip(ends, ends[1:], strict=False)]
+    return [slice(first, end) for first, end in pairwise(ends)]
 
 
 def _piece_rows(split: Split) -> int:

@@ -1,7 +1,7 @@
 """Stream: examples that are read while a model trains, by torch's DataLoader."""
 
 from collections.abc import Callable, Iterable, Iterator, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -28,7 +28,7 @@ class Stream:
     """
 
     loader: Loader
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def to(self, device: torch.device) -> "Stream":
         """Return the stream with its batches sent to a device."""

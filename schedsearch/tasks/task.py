@@ -210,12 +210,13 @@ class Task:
         if sorted(held) != sorted({id(parameter) for parameter in trained}):
             raise ConfigError(
                 f"task {self.name}: groups(model) must hold each parameter that is trained once: "
-                f"there are {len(trained)}, the groups hold {len(held)} ({len(set(held))} different)"
+                f"there are {len(trained)}, the groups hold {len(held)} ({len(set(held))} of them "
+                "different)"
             )
         if any("lr" in group for group in groups):
             raise ConfigError(
-                f"task {self.name}: a group of groups(model) holds lr: the schedule gives the rate; "
-                "say lr_factor, by which it is multiplied"
+                f"task {self.name}: a group of groups(model) holds lr: the schedule gives the rate;"
+                " say lr_factor, by which it is multiplied"
             )
         return groups
 

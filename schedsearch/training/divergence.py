@@ -1,8 +1,8 @@
 """When a training has diverged, so that it ends early; for losses of any sign and scale.
 
-A training has diverged when a loss is not finite, or when its mean training loss is above a limit in
-three evaluations in a row. The limit lies above the untrained model's training loss, by a margin that
-is measured on that model:
+A training has diverged when a loss is not finite, or when its mean training loss is above a limit
+in three evaluations in a row. The limit lies above the untrained model's training loss, by a margin
+that is measured on that model:
 
     limit = mean + (diverge_factor - 1) * scale
     scale = the largest of |mean|, the spread of the loss between batches,

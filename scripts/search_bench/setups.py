@@ -11,7 +11,8 @@ from schedsearch.schedules.families import FAMILIES
 from schedsearch.schedules.space import Space, make_space
 from schedsearch.tasks.models import mlp
 from schedsearch.tasks.registry import TASKS, load_task
-from schedsearch.tasks.task import Data, Split, Task, TaskSource
+from schedsearch.tasks.split import Split
+from schedsearch.tasks.task import Data, Task, TaskSource
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.recipe import Recipe
 

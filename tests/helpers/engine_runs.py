@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from hand_loop import EVALS, RATE, SEED, Row, digits, recorded
 
 from schedsearch import Curve, OptimizerSpec, Schedule, Task, train
-from schedsearch.training.curve import DIVERGE_FACTOR, Evaluation
+from schedsearch.training.curve import Evaluation
+from schedsearch.training.divergence import DIVERGE_FACTOR
 from schedsearch.training.recipe import Ended, Job, Recipe
 
 STEPS = 36

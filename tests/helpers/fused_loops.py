@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from schedsearch.horizon import evaluation_steps
 from schedsearch.schedules.families import FAMILIES
 from schedsearch.schedules.schedule import Schedule, Warmup
-from schedsearch.tasks.task import Split, Task
+from schedsearch.tasks.split import Split
+from schedsearch.tasks.task import Task
 from schedsearch.training.curve import Curve
 from schedsearch.training.fused.compiled import CompiledStep
 from schedsearch.training.fused.flat_model import Template
@@ -194,4 +195,4 @@ def assert_same_curves(got: Sequence[Curve], want: Sequence[Curve], rel: float =
             for a, b in finite:
                 assert a.val_loss == pytest.approx(b.val_loss, rel=rel)
                 assert a.train_loss == pytest.approx(b.train_loss, rel=rel)
-                assert a.val_accuracy == pytest.approx(b.val_accuracy, abs=0.01)
+                assert a.value("val_accuracy") == pytest.approx(b.value("val_accuracy"), abs=0.01)

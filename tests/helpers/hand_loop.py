@@ -15,8 +15,9 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from schedsearch.horizon import evaluation_steps
 from schedsearch.tasks.registry import load_task
+from schedsearch.tasks.split import Split
 from schedsearch.tasks.task import Task
-from schedsearch.training.curve import Curve
+from schedsearch.training.curve import Curve, Evaluation
 
 STEPS = 90
 EVALS = 9
@@ -40,6 +41,11 @@ class Row(NamedTuple):
     train_loss: float
     val_loss: float
     val_accuracy: float
+
+    @property
+    def evaluation(self) -> Evaluation:
+        metrics = {"accuracy": self.val_accuracy}
+        return Evaluation(self.step, self.lr, self.train_loss, self.val_loss, 0.0, metrics)
 
 
 @cache
@@ -67,11 +73,13 @@ def by_hand(
     optimizer = optimizing(list(model.parameters()))
     scheduler = scheduling(optimizer) if scheduling else None
     reduce = plateau(optimizer) if plateau else None
+    assert isinstance(task.train, Split)
     due, rows, losses = evaluation_steps(total_steps, evals), list[Row](), list[float]()
     for step, batch in enumerate(task.batch_indices(seed, total_steps), start=1):
         lr = float(optimizer.param_groups[0]["lr"])
         optimizer.zero_grad()
-        loss = task.loss(model(task.train.inputs[batch]), task.train.targets[batch])
+        inputs, targets = task.train.inputs[batch], task.train.targets[batch]
+        loss = task.loss(model(inputs), targets)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         losses.append(loss.item())
@@ -89,6 +97,7 @@ def by_hand(
 @torch.no_grad()
 def validate(model: nn.Module, task: Task) -> tuple[float, float]:
     """Return loss and accuracy on the whole validation split in one pass."""
+    assert isinstance(task.validation, Split)
     model.eval()
     outputs, targets = model(task.validation.inputs), task.validation.targets
     model.train()
@@ -98,7 +107,9 @@ def validate(model: nn.Module, task: Task) -> tuple[float, float]:
 
 def recorded(curve: Curve) -> list[Row]:
     """Return the rows of a curve without its clock."""
-    return [Row(r.step, r.lr, r.train_loss, r.val_loss, r.val_accuracy) for r in curve.rows]
+    return [
+        Row(r.step, r.lr, r.train_loss, r.val_loss, r.value("val_accuracy")) for r in curve.rows
+    ]
 
 
 def assert_same(curve: Curve, hand: list[Row]) -> None:

@@ -111,8 +111,11 @@ def test_splits_are_fixed(name: str, data: Data, folder: Path | None) -> None:
 
 def test_a_task_holds_no_test_split(name: str, data: Data, folder: Path | None) -> None:
     task = load_task(name, folder=folder)
-    assert not any("test" in field.name for field in fields(Task))
+    assert [f.name for f in fields(Task) if "test" in f.name] == ["has_test"]
     held = [getattr(task, field.name) for field in fields(Task)]
     assert [len(value) for value in held if isinstance(value, Split)] == list(SIZES[name][:2])
     assert not [value for value in held if isinstance(value, Data | Tensor)]
-    assert torch.equal(load_test(task, folder).inputs, data.test.inputs)
+    test = load_test(task, folder)
+    assert isinstance(test, Split)
+    assert isinstance(data.test, Split)
+    assert torch.equal(test.inputs, data.test.inputs)

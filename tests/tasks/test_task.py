@@ -8,8 +8,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from schedsearch.errors import SchedsearchError
+from schedsearch.tasks.evaluate import evaluate
 from schedsearch.tasks.registry import TASKS, find_task, load_task
-from schedsearch.tasks.task import Split, Task, TaskSource, evaluate
+from schedsearch.tasks.split import Split
+from schedsearch.tasks.task import Task, TaskSource
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ NOT_THERE: tuple[tuple[dict[str, Any], list[str]], ...] = (
 @pytest.mark.parametrize(("arguments", "words"), NOT_THERE, ids=lambda value: str(value)[:50])
 def test_what_is_not_there(arguments: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(SchedsearchError) as caught:
-        load_task(**arguments)
+        load_task(arguments["name"], **{k: v for k, v in arguments.items() if k != "name"})
     message = str(caught.value)
     assert "\n" not in message
     for word in words:
@@ -48,7 +50,10 @@ def test_what_is_not_there(arguments: dict[str, Any], words: list[str]) -> None:
 def test_built_in_tasks(source: TaskSource) -> None:
     assert find_task(source.name) is source
     assert tuple(source.models) == ("mlp", "cnn")
-    assert 0 < source.target_accuracy < 1
+    assert source.target is not None
+    name, value = source.target
+    assert name == "val_accuracy"
+    assert 0 < value < 1
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn"])
@@ -101,7 +106,8 @@ def test_evaluate(task: Task, rows: int) -> None:
     model = task.model(0)
     with torch.no_grad():
         outputs = model(split.inputs)
-    loss, accuracy = evaluate(model, task.loss, split)
+    values = evaluate(model, task, split)
+    loss, accuracy = values["loss"], values["accuracy"]
     assert loss.item() == pytest.approx(cross_entropy(outputs, split.targets).item(), rel=1e-5)
     right = (outputs.argmax(1) == split.targets).double().mean().item()
     assert accuracy.item() == pytest.approx(right, abs=1e-6)
@@ -111,5 +117,5 @@ def test_evaluate(task: Task, rows: int) -> None:
 def test_evaluate_leaves_the_mode_as_it_was(task: Task) -> None:
     model = task.model(0)
     for training in (True, False):
-        evaluate(model.train(training), task.loss, task.validation)
+        evaluate(model.train(training), task)
         assert model.training == training

@@ -175,7 +175,7 @@ def assert_traced(schedule: Schedule, curve: Curve) -> None:
     """Compare the rates with those of `trace`, which trains nothing; a plateau must have cut."""
     metrics, monitor = None, schedule.monitor
     if monitor is not None:
-        metrics = [getattr(row, monitor) for row in curve.rows]
+        metrics = [row.value(monitor) for row in curve.rows]
         better = [2.0**i if monitor == "val_accuracy" else 0.5**i for i in range(EVALS)]
         uncut = schedule.trace(STEPS, metrics=better)
         assert curve.final.lr < uncut[STEPS - 1]

@@ -31,8 +31,10 @@ def test_a_job_that_diverges_ends_early(family: str, peak_lr: float, finite: boo
     assert not curve.stopped
     assert len(curve.rows) < EVALS
     assert curve.final.finite == finite
-    assert not finite or curve.final.val_loss > 3 * curve.initial_loss
-    assert all(row.finite and row.val_loss <= 3 * curve.initial_loss for row in curve.rows[:-1])
+    limit = recipe_of().start(SEED).limit
+    above = [row.train_loss > limit for row in curve.rows]
+    assert not finite or above == [*[False] * (len(above) - 3), True, True, True]
+    assert all(row.finite for row in curve.rows[:-1])
 
 
 def test_the_initial_loss_is_that_of_the_untrained_model() -> None:

@@ -66,7 +66,7 @@ def assert_like_by_hand(curve: Curve, job: Job, until: int) -> None:
     assert [(row.step, row.lr) for row in curve.rows] == [(row.step, row.lr) for row in hand]
     losses = [row.val_loss for row in hand]
     assert [row.val_loss for row in curve.rows] == pytest.approx(losses, rel=1e-4)
-    assert curve.final.val_accuracy == pytest.approx(hand[-1].val_accuracy, abs=0.01)
+    assert curve.final.value("val_accuracy") == pytest.approx(hand[-1].val_accuracy, abs=0.01)
 
 
 @each_way
@@ -141,10 +141,10 @@ class HandLoop:
     def train(self, jobs: Sequence[Job], *, on_eval: Any, on_end: Any) -> None:
         for job in jobs:
             hand = by_hand(self.recipe.task, total_steps=job.total_steps, seed=job.seed)
-            rows = tuple(Evaluation(*row, seconds=0.0) for row in hand)
+            rows = tuple(row.evaluation for row in hand)
             for row in rows:
                 on_eval(job, row)
-            on_end(Ended(job, Curve(rows, 2.3)))
+            on_end(Ended(job, Curve(rows, {"val_loss": 2.3})))
 
 
 def hand_ways(recipe: Recipe, demand: Demand) -> list[Way]:
