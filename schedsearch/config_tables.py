@@ -51,6 +51,21 @@ class Training(Table):
 
     To match your own training, weight decay above all.
     """
+    rest_optimizer: str | None = None
+    """A second optimizer, for all parameters that are no matrices: a class of torch.optim.
+
+    With `optimizer = "Muon"`, which takes matrices only: "AdamW".
+    """
+    rest_optimizer_args: dict[str, Any] = {}
+    """The arguments of rest_optimizer, without lr.
+
+    With rest_optimizer.
+    """
+    rest_lr_factor: Annotated[float, Field(gt=0)] = 1.0
+    """The rate of rest_optimizer, as a multiple of the schedule's.
+
+    With rest_optimizer: 1.0 for Muon with adjust_lr_fn = "match_rms_adamw".
+    """
     evals_per_run: Count = 20
     """Evaluations on the validation split in one training, evenly spread, at every horizon.
 
@@ -77,6 +92,12 @@ class Training(Table):
     """Batches whose gradients are averaged for one optimizer step.
 
     To match your own training, if a batch of it does not fit into memory.
+    """
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Label smoothing of the loss that is trained, for tasks whose loss is torch's cross_entropy;
+    the validation loss stays as it is.
+
+    To match your own training.
     """
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """The decay of an exponential moving average of the weights, evaluated beside the weights

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 from schedsearch.config import StudyConfig
@@ -21,6 +20,7 @@ from schedsearch.schedules.space import Space, make_space
 from schedsearch.search.peak_lr import PeakRange
 from schedsearch.search.plan import ConfirmationPlan, Kind, Plan, Sampling, SubSearch, divided
 from schedsearch.search.pruners import make_pruner
+from schedsearch.search.recipes import data_folder, recipe_of, watched_values
 from schedsearch.search.rungs import Rungs, resolve_rungs
 from schedsearch.search.samplers import find_sampler, make_sampler
 from schedsearch.search.tries import try_horizon, try_step
@@ -28,11 +28,8 @@ from schedsearch.seeds import derive_seed
 from schedsearch.statistics.compare import TESTS, least_seeds
 from schedsearch.statistics.ranks import LEAST_PAIRS
 from schedsearch.store.names import CHECKS
-from schedsearch.tasks.registry import load_task
 from schedsearch.training.choice.way import EngineWish
-from schedsearch.training.device import pick_device
 from schedsearch.training.engines import engines_for
-from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.range_test import HIGHEST, LOWEST
 from schedsearch.training.recipe import Recipe
 
@@ -137,7 +134,7 @@ class Draft:
                 config.training.stack or None,
                 config.training.threads or None,
             ),
-            data_folder=_data_folder(self.config),
+            data_folder=data_folder(self.config),
         )
 
     def assumed_plan(self, peak: PeakRange) -> Plan:
@@ -213,24 +210,7 @@ def draft_of(config: StudyConfig, device: str = "auto") -> Draft:
     _refuse_two_pruners(config)
     engines_for(training.engine)
     find_sampler(search.sampler)
-    optimizer = OptimizerSpec(training.optimizer, training.optimizer_arguments)
-    task = load_task(
-        config.task,
-        model=config.model,
-        batch_size=training.batch_size,
-        device=pick_device(device),
-        folder=_data_folder(config),
-    )
-    recipe = Recipe(
-        task,
-        optimizer,
-        training.evals_per_run,
-        training.diverge_factor,
-        training.precision,
-        training.clip_norm or None,
-        training.accumulate,
-        training.ema or None,
-    )
+    recipe = recipe_of(config, device)
     objective = find_objective(search.objective, recipe.objectives)
     space = make_space(
         config.families,
@@ -241,7 +221,7 @@ def draft_of(config: StudyConfig, device: str = "auto") -> Draft:
         step_unit=training.step_unit,
         evals=training.evals_per_run,
         ranges=config.ranges,
-        watched=_watched(shared.watch, objective, recipe.objectives),
+        watched=watched_values(shared.watch, objective, recipe.objectives),
     )
     _refuse_too_few(config, len(space.families))
     sampler = find_sampler(search.sampler)
@@ -262,30 +242,6 @@ def draft_of(config: StudyConfig, device: str = "auto") -> Draft:
             "reads complete ones only (TPE reads both)"
         )
     return Draft(config, objective, recipe, space, rungs, sampler.reads_pruned, tuple(notes))
-
-
-def _watched(
-    names: Sequence[str] | None, objective: Objective, objectives: Sequence[Objective]
-) -> dict[str, str]:
-    """Return what a plateau may watch, by its mode: as the study says, or what the task has.
-
-    Where the study says nothing, mode "min" watches the validation loss, and mode "max" the
-    objective, or else the first metric that is to rise.
-    """
-    if names is not None:
-        chosen = [find_objective(name, objectives) for name in names]
-    else:
-        chosen = [objectives[0], *([] if objective.minimizes else [objective]), *objectives]
-    watched: dict[str, str] = {}
-    for each in chosen:
-        mode = "min" if each.minimizes else "max"
-        if names is not None and mode in watched:
-            raise ConfigError(
-                f"space.watch = {list(names)}: it names at most one value that is to fall and one "
-                "that is to rise"
-            )
-        watched.setdefault(mode, each.name)
-    return watched
 
 
 def _refuse_two_pruners(config: StudyConfig) -> None:
@@ -314,10 +270,3 @@ def _refuse_too_few(config: StudyConfig, families: int) -> None:
             f"confirmation.seeds = {wish.seeds}: {TESTS[wish.test][0]} of a winner against "
             f"{others} others needs at least {least} seeds (0: no confirmation)"
         )
-
-
-def _data_folder(config: StudyConfig) -> Path | None:
-    try:
-        return Path(config.data).expanduser() if config.data else None
-    except RuntimeError as error:
-        raise ConfigError(f"data = {config.data!r}: {error}") from error

@@ -1,7 +1,7 @@
 """Any optimizer of torch.optim by its name, or one of the user's own by its import path."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch import nn
 
 from schedsearch.errors import ConfigError, unknown
 from schedsearch.imports import import_path
+from schedsearch.training.paired import Paired, divided
 
 _UNFIT = ("LBFGS", "SparseAdam")  # LBFGS needs a closure, SparseAdam sparse gradients
 
@@ -23,6 +24,13 @@ def optimizer_names() -> list[str]:
 class OptimizerSpec:
     """An optimizer by name, with all arguments except the learning rate.
 
+    Args:
+        name: a class of torch.optim, or `"package.module:Class"`.
+        args: its arguments.
+        rest: another optimizer for all parameters that are no matrices, as Muon needs it; None: the
+            optimizer has all parameters.
+        rest_lr_factor: by what the rate of the rest is multiplied.
+
     Raises:
         ConfigError: an unknown name, or `lr` among the arguments.
 
@@ -33,6 +41,8 @@ class OptimizerSpec:
 
     name: str = "SGD"
     args: Mapping[str, Any] = field(default_factory=lambda: {"momentum": 0.9})
+    rest: "OptimizerSpec | None" = None
+    rest_lr_factor: float = 1.0
 
     def __post_init__(self) -> None:
         if "lr" in self.args:
@@ -69,16 +79,32 @@ class OptimizerSpec:
         >>> OptimizerSpec().make(groups, lr=0.1).param_groups[0]["lr"]
         0.05
         """
+        held = list(params)
+        if self.rest is not None:
+            return self._paired(self.rest, held, lr)
+        return self._make(held, lr)
+
+    def _paired(
+        self, rest: "OptimizerSpec", held: Sequence[Any], lr: float
+    ) -> torch.optim.Optimizer:
+        groups = [each if isinstance(each, Mapping) else {"params": [each]} for each in held]
+        mine, others = divided(groups, self.rest_lr_factor)
+        if not mine or not others:
+            alone, spec = (mine, self) if mine else (others, rest)
+            return replace(spec, rest=None).make(alone, lr)
+        return Paired(self._make(mine, lr), rest.make(others, lr))
+
+    def _make(self, held: Sequence[Any], lr: float) -> torch.optim.Optimizer:
         make: Any = self.torch_class()
         args = {k: tuple(v) if isinstance(v, list) else v for k, v in self.args.items()}
-        held = [_with_rate(part, lr) if isinstance(part, Mapping) else part for part in params]
+        groups = [_with_rate(part, lr) if isinstance(part, Mapping) else part for part in held]
         try:
-            optimizer: torch.optim.Optimizer = make(held, lr=lr, **args)
+            optimizer: torch.optim.Optimizer = make(groups, lr=lr, **args)
         except (TypeError, ValueError, RuntimeError, KeyError, AssertionError) as error:
             raise ConfigError(f"optimizer {self.name} with {dict(self.args)}: {error}") from error
         return optimizer
 
 
 def _with_rate(group: Mapping[str, Any], lr: float) -> dict[str, Any]:
-    rest = {name: value for name, value in group.items() if name != "lr_factor"}
-    return rest | {"lr": lr * group.get("lr_factor", 1.0)}
+    options = {name: value for name, value in group.items() if name not in ("lr_factor", "rest")}
+    return options | {"lr": lr * group.get("lr_factor", 1.0)}
