@@ -1,0 +1,441 @@
+"""Tasks of the kinds that people bring: other data, losses, metrics and models than digits have."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from schedsearch import Batch, Data, Metric, Split, Stream, TaskSource
+
+VOCABULARY, LENGTH = 11, 8
+
+
+def _random() -> torch.Generator:
+    return torch.Generator().manual_seed(3)
+
+
+def _cut(inputs: Any, targets: Any, *ends: int, test: bool = True) -> Data:
+    whole = Split(inputs, targets)
+    first, second = ends
+    parts = (slice(0, first), slice(first, second), slice(second, len(whole)))
+    train, validation, held = (Split(*whole.take(part)) for part in parts)
+    return Data(train, validation, held if test else None)
+
+
+def _numbers(count: int, width: int = 8) -> Tensor:
+    return torch.randn(count, width, generator=_random())
+
+
+def mlp(inputs: int, outputs: int, *layers: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Linear(inputs, 16), *layers, nn.ReLU(), nn.Linear(16, outputs))
+
+
+def _regression(folder: Any) -> Data:
+    x = _numbers(400)
+    y = (x @ torch.arange(8.0)).unsqueeze(1) + 0.1 * torch.randn(400, 1, generator=_random())
+    return _cut(x, y / 10, 240, 320, test=False)
+
+
+REGRESSION = TaskSource(
+    name="own_tasks:REGRESSION",
+    about="regression, targets [N, 1], no metric, no test split",
+    models={"mlp": partial(mlp, 8, 1)},
+    load=_regression,
+    loss=F.mse_loss,
+)
+MEASURED = TaskSource(
+    name="own_tasks:MEASURED",
+    about="regression with metrics, and a target of one that falls",
+    models={"mlp": partial(mlp, 8, 1)},
+    load=_regression,
+    loss=F.mse_loss,
+    metrics=["r2", "mae"],
+    target=("val_mae", 0.5),
+)
+
+
+def _classes(folder: Any) -> Data:
+    x = _numbers(501)  # no multiple of a piece: the last would have one row
+    return _cut(x, (x[:, 0] > 0).long(), 200, 401)
+
+
+NO_TEST = TaskSource(
+    name="own_tasks:NO_TEST",
+    about="two classes, no test split",
+    models={"linear": lambda: nn.Linear(8, 2)},
+    load=lambda folder: Data(_classes(folder).train, _classes(folder).validation),
+)
+
+
+def _tokens(folder: Any, *, padded: bool = False) -> Data:
+    random, count = _random(), 600
+    x = torch.zeros(count, LENGTH + 1, dtype=torch.long)
+    x[:, 0] = torch.randint(VOCABULARY, (count,), generator=random)
+    for t in range(LENGTH):
+        noise = torch.rand(count, generator=random) < 0.2
+        other = torch.randint(VOCABULARY, (count,), generator=random)
+        x[:, t + 1] = torch.where(noise, other, (x[:, t] * 3 + 1) % VOCABULARY)
+    y = x[:, 1:].clone()
+    if padded:  # shorter and shorter: pieces of rows hold different numbers of targets
+        lengths = (torch.arange(count) * LENGTH // count + 1).unsqueeze(1)
+        y[torch.arange(LENGTH) >= lengths] = -100
+        order = torch.randperm(count, generator=random)[:300]
+        rows = torch.cat([order, torch.arange(count)[~torch.isin(torch.arange(count), order)]])
+        x, y = x[rows], y[rows]
+    return _cut(x[:, :-1].contiguous(), y.contiguous(), 300, 450)
+
+
+def token_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(outputs.flatten(0, 1), targets.flatten())
+
+
+class Tokens(nn.Module):
+    """An embedding, an optional recurrent layer, and an output layer."""
+
+    def __init__(self, recurrent: Callable[..., nn.Module] | None = None) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(VOCABULARY, 12)
+        self.recurrent = recurrent and recurrent(12, 12, batch_first=True)
+        self.output = nn.Linear(12, VOCABULARY)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        hidden = self.embedding(tokens)
+        if self.recurrent is not None:
+            hidden = self.recurrent(hidden)[0]
+        logits: Tensor = self.output(hidden)
+        return logits
+
+
+class Tied(Tokens):
+    """The output layer has the weights of the embedding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.output.weight = self.embedding.weight
+
+
+class Attention(nn.Module):
+    """One layer of a causal transformer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(VOCABULARY, 16)
+        self.block = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
+        self.output = nn.Linear(16, VOCABULARY)
+        self.register_buffer("mask", torch.full((LENGTH, LENGTH), float("-inf")).triu(1))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        logits: Tensor = self.output(self.block(self.embedding(tokens), src_mask=self.mask))
+        return logits
+
+
+TOKENS = TaskSource(
+    name="own_tasks:TOKENS",
+    about="the next token",
+    models={
+        "bigram": Tokens,
+        "attention": Attention,
+        "tied": Tied,
+        "gru": partial(Tokens, nn.GRU),
+        "lstm": partial(Tokens, nn.LSTM),
+    },
+    load=_tokens,
+    loss=token_loss,
+    metrics=["token_accuracy", "perplexity"],
+    target=("val_token_accuracy", 0.5),
+)
+PADDED = TaskSource(
+    name="own_tasks:PADDED",
+    about="the next token; targets of -100 are padding",
+    models={"bigram": Tokens},
+    load=partial(_tokens, padded=True),
+    loss=token_loss,
+)
+
+
+def _imbalanced(folder: Any) -> Data:
+    random = _random()
+    y = (torch.arange(900) % 10 == 0).long()
+    x = torch.randn(900, 4, generator=random) + 1.2 * y[:, None]
+    train, validation, test = slice(0, 300), slice(300, 600), slice(600, 900)
+    order = y[validation].argsort(stable=True)  # by class, so that no two pieces are alike
+    held = Split(x[validation][order], y[validation][order])
+    return Data(Split(x[train], y[train]), held, Split(x[test], y[test]))
+
+
+def weighted(outputs: Tensor, targets: Tensor) -> Tensor:
+    weight = torch.tensor([1.0, 9.0], device=outputs.device)
+    return F.cross_entropy(outputs, targets, weight=weight)
+
+
+IMBALANCED = TaskSource(
+    name="own_tasks:IMBALANCED",
+    about="one in ten, class weights in the loss",
+    models={"linear": lambda: nn.Linear(4, 2)},
+    load=_imbalanced,
+    loss=weighted,
+    metrics=["macro_f1", "accuracy"],
+    target=("val_macro_f1", 0.7),
+)
+
+
+def _labels(folder: Any) -> Data:
+    x = _numbers(400)
+    return _cut(x, (x[:, :5] > 0).float(), 240, 320)
+
+
+LABELS = TaskSource(
+    name="own_tasks:LABELS",
+    about="five labels, all of which may hold",
+    models={"linear": lambda: nn.Linear(8, 5)},
+    load=_labels,
+    loss=F.binary_cross_entropy_with_logits,
+    metrics=[
+        Metric(
+            "hits", "maximize", lambda out, y: ((out > 0) == (y > 0.5)).float().mean(), worst=0.0
+        )
+    ],
+)
+
+
+def negative_dice(outputs: Tensor, targets: Tensor) -> Tensor:
+    share, y = outputs.softmax(-1)[:, 1], targets.float()
+    return -(2 * (share * y).sum() + 1) / (share.sum() + y.sum() + 1)
+
+
+DICE = TaskSource(
+    name="own_tasks:DICE",
+    about="a loss below zero, which is no mean over rows",
+    models={"mlp": partial(mlp, 8, 2)},
+    load=_classes,
+    loss=negative_dice,
+)
+
+
+def _likelihood(folder: Any) -> Data:
+    x = _numbers(400)
+    y = 0.05 * x[:, 0] + 0.01 * torch.randn(400, generator=_random())
+    return _cut(x, y, 240, 320)
+
+
+def likelihood(outputs: Tensor, targets: Tensor) -> Tensor:
+    mean, log_variance = outputs[:, 0], outputs[:, 1]
+    return 0.5 * ((targets - mean).square() / log_variance.exp() + log_variance).mean()
+
+
+LIKELIHOOD = TaskSource(
+    name="own_tasks:LIKELIHOOD",
+    about="a Gaussian likelihood: the loss falls below zero",
+    models={"mlp": partial(mlp, 8, 2)},
+    load=_likelihood,
+    loss=likelihood,
+)
+SUMMED = TaskSource(
+    name="own_tasks:SUMMED",
+    about="a loss that is a sum",
+    models={"linear": lambda: nn.Linear(8, 2)},
+    load=_classes,
+    loss=partial(F.cross_entropy, reduction="sum"),
+)
+NORMED = TaskSource(
+    name="own_tasks:NORMED",
+    about="BatchNorm, with running statistics and with those of the batch; dropout",
+    models={
+        "running": lambda: mlp(8, 2, nn.BatchNorm1d(16)),
+        "batch": lambda: mlp(8, 2, nn.BatchNorm1d(16, track_running_stats=False)),
+        "dropout": lambda: mlp(8, 2, nn.Dropout(0.2)),
+    },
+    load=_classes,
+)
+
+
+class Two(nn.Module):
+    """A model of two inputs, and of a mask that not all have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(16, 2)
+
+    def forward(self, left: Tensor, right: Tensor, mask: Tensor | None = None) -> dict[str, Tensor]:
+        if mask is not None:
+            right = right * mask
+        return {"logits": self.layer(torch.cat([left, right], dim=1))}
+
+
+def _named_loss(outputs: dict[str, Tensor], targets: Tensor) -> Tensor:
+    return F.cross_entropy(outputs["logits"], targets)
+
+
+def _pairs(folder: Any) -> Data:
+    x = _numbers(400)
+    return _cut((x, x.flip(1)), (x[:, 0] > 0).long(), 240, 320)
+
+
+def _tables(folder: Any) -> Data:
+    x, mask = _numbers(400), (torch.rand(400, 1, generator=_random()) > 0.3).float()
+    return _cut({"left": x, "right": x.flip(1), "mask": mask}, (x[:, 0] > 0).long(), 240, 320)
+
+
+PAIRS = TaskSource(
+    name="own_tasks:PAIRS",
+    about="two inputs, outputs in a dictionary",
+    models={"two": Two},
+    load=_pairs,
+    loss=_named_loss,
+)
+TABLES = TaskSource(
+    name="own_tasks:TABLES",
+    about="inputs by name, with a mask",
+    models={"two": Two},
+    load=_tables,
+    loss=_named_loss,
+)
+
+
+def _self(folder: Any) -> Data:
+    x = _numbers(400)
+    return Data(Split(x[:240]), Split(x[240:320]), Split(x[320:]))
+
+
+AUTOENCODER = TaskSource(
+    name="own_tasks:AUTOENCODER",
+    about="the example is its own target",
+    models={"mlp": partial(mlp, 8, 8)},
+    load=_self,
+    loss=F.mse_loss,
+)
+
+
+class Started(nn.Module):
+    """A model whose loss at the start is almost zero: fine-tuning from a good checkpoint."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 2)
+        nn.init.zeros_(self.layer.weight)
+        nn.init.zeros_(self.layer.bias)
+        self.layer.weight.data[1, 0] = 40.0
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = self.layer(inputs)
+        return logits
+
+
+def _frozen() -> nn.Module:
+    """Return a model whose first layer is not trained, and the same for all seeds."""
+    model = mlp(8, 2)
+    first = model[0]  # type: ignore[index]
+    first.requires_grad_(False)
+    with torch.no_grad():
+        first.weight.copy_(torch.linspace(-1, 1, 128).sin().view(16, 8))
+        first.bias.zero_()
+    return model
+
+
+def _lazy() -> nn.Module:
+    return nn.Sequential(nn.LazyLinear(16), nn.LazyBatchNorm1d(), nn.ReLU(), nn.LazyLinear(2))
+
+
+STARTED = TaskSource(
+    name="own_tasks:STARTED",
+    about="a good start, frozen layers, lazy layers",
+    models={"good": Started, "frozen": _frozen, "lazy": _lazy},
+    load=_classes,
+)
+
+
+def _two_groups(model: nn.Module) -> list[dict[str, Any]]:
+    weights = [p for p in model.parameters() if p.dim() > 1]
+    rest = [p for p in model.parameters() if p.dim() == 1]
+    return [
+        {"params": weights, "weight_decay": 0.1},
+        {"params": rest, "weight_decay": 0.0, "lr_factor": 0.25},
+    ]
+
+
+GROUPED = TaskSource(
+    name="own_tasks:GROUPED",
+    about="two groups, with rates and weight decays of their own",
+    models={"mlp": partial(mlp, 8, 2)},
+    load=_classes,
+    groups=_two_groups,
+    train_loss=partial(F.cross_entropy, label_smoothing=0.1),
+)
+
+
+def _noisy(batch: Batch) -> Batch:
+    return Batch(batch.inputs + 0.1 * torch.randn_like(batch.inputs), batch.targets)
+
+
+AUGMENTED = TaskSource(
+    name="own_tasks:AUGMENTED",
+    about="noise on each batch, and dropout",
+    models={"mlp": partial(mlp, 8, 2), "dropout": lambda: mlp(8, 2, nn.Dropout(0.2))},
+    load=_classes,
+    augment=_noisy,
+)
+
+
+class _Rows(Dataset[tuple[Tensor, Tensor]]):
+    """A map-style data set that is no TensorDataset."""
+
+    def __init__(self, split: Split) -> None:
+        self.split = split
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+        return self.split.inputs[row], self.split.targets[row]  # type: ignore[index]
+
+
+def _of_rows(folder: Any) -> Data:
+    data = _classes(folder)
+    assert isinstance(data.train, Split)
+    assert isinstance(data.validation, Split)
+    return Data(_Rows(data.train), _Rows(data.validation))
+
+
+def _loader(split: Split, seed: int, *, workers: int = 0) -> DataLoader[Any]:
+    return DataLoader(
+        TensorDataset(split.inputs, split.targets),  # type: ignore[arg-type]
+        batch_size=16,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def _of_loaders(folder: Any) -> Data:
+    data = _classes(folder)
+    assert isinstance(data.train, Split)
+    return Data(Stream(partial(_loader, data.train)), data.validation)
+
+
+DATASET = TaskSource(
+    name="own_tasks:DATASET",
+    about="a map-style data set",
+    models={"linear": lambda: nn.Linear(8, 2)},
+    load=_of_rows,
+)
+STREAMED = TaskSource(
+    name="own_tasks:STREAMED",
+    about="batches of a DataLoader",
+    models={"linear": lambda: nn.Linear(8, 2)},
+    load=_of_loaders,
+)
+
+OWN_TASKS: tuple[tuple[TaskSource, str], ...] = tuple(
+    (source, model)
+    for source in (
+        *(REGRESSION, MEASURED, NO_TEST, TOKENS, PADDED, IMBALANCED, LABELS, DICE, LIKELIHOOD),
+        *(SUMMED, NORMED, PAIRS, TABLES, AUTOENCODER, STARTED, GROUPED, AUGMENTED),
+        *(DATASET, STREAMED),
+    )
+    for model in source.models
+)
