@@ -38,7 +38,7 @@ class Split:
     """
 
     inputs: Tree
-    targets: Tree | None = None
+    targets: Tree = None
 
     def __post_init__(self) -> None:
         try:

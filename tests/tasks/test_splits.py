@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from fashion_mnist_files import real_folder
+from held import held
 from sklearn.datasets import load_digits
 from torch import Tensor
 from torchvision.datasets import FashionMNIST
@@ -50,13 +51,15 @@ def data(name: str, folder: Path | None) -> Data:
 
 
 def splits(data: Data) -> tuple[Split, Split, Split]:
-    return data.train, data.validation, data.test
+    return held(data.train), held(data.validation), held(data.test)
 
 
 def pixels(data: Data, split: Split, highest: int) -> Tensor:
     """Undo the scaling, which is the same for all splits: 0 is the lowest value there is."""
-    low, high = data.train.inputs.min(), data.train.inputs.max()
-    return ((split.inputs - low) / (high - low) * highest).round().flatten(1)
+    whole = held(data.train).inputs
+    low, high = whole.min(), whole.max()
+    scaled: Tensor = ((split.inputs - low) / (high - low) * highest).round().flatten(1)
+    return scaled
 
 
 def test_sizes_and_kinds(name: str, data: Data) -> None:
@@ -69,11 +72,12 @@ def test_sizes_and_kinds(name: str, data: Data) -> None:
 
 
 def test_scaled_by_the_training_split_alone(data: Data) -> None:
-    assert data.train.inputs.mean().item() == pytest.approx(0, abs=1e-4)
-    assert data.train.inputs.std().item() == pytest.approx(1, abs=1e-4)
-    for split in (data.validation, data.test):  # the same scale, but not their own mean
-        assert split.inputs.min() == data.train.inputs.min()
-        assert split.inputs.max() == data.train.inputs.max()
+    train, *others = splits(data)
+    assert train.inputs.mean().item() == pytest.approx(0, abs=1e-4)
+    assert train.inputs.std().item() == pytest.approx(1, abs=1e-4)
+    for split in others:  # the same scale, but not their own mean
+        assert split.inputs.min() == train.inputs.min()
+        assert split.inputs.max() == train.inputs.max()
         assert abs(split.inputs.mean().item()) > 1e-3 or abs(split.inputs.std().item() - 1) > 1e-3
 
 
@@ -112,10 +116,7 @@ def test_splits_are_fixed(name: str, data: Data, folder: Path | None) -> None:
 def test_a_task_holds_no_test_split(name: str, data: Data, folder: Path | None) -> None:
     task = load_task(name, folder=folder)
     assert [f.name for f in fields(Task) if "test" in f.name] == ["has_test"]
-    held = [getattr(task, field.name) for field in fields(Task)]
-    assert [len(value) for value in held if isinstance(value, Split)] == list(SIZES[name][:2])
-    assert not [value for value in held if isinstance(value, Data | Tensor)]
-    test = load_test(task, folder)
-    assert isinstance(test, Split)
-    assert isinstance(data.test, Split)
-    assert torch.equal(test.inputs, data.test.inputs)
+    kept = [getattr(task, field.name) for field in fields(Task)]
+    assert [len(value) for value in kept if isinstance(value, Split)] == list(SIZES[name][:2])
+    assert not [value for value in kept if isinstance(value, Data | Tensor)]
+    assert torch.equal(held(load_test(task, folder)).inputs, held(data.test).inputs)
