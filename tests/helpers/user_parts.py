@@ -27,7 +27,7 @@ BLOBS = TaskSource(
     about="three clouds of points",
     models={"linear": lambda: nn.Linear(2, 3)},
     load=_load,
-    target_accuracy=0.8,
+    target=("val_accuracy", 0.8),
     loss=partial(cross_entropy, label_smoothing=0.1),
 )
 
