@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schedsearch.objective import find_objective
 from schedsearch.report.figures.chart import Chart, Panel
+from schedsearch.report.figures.compared import (
+    OBJECTIVE_COLUMNS,
+    objective_of,
+    with_objective,
+)
 from schedsearch.report.figures.figure import Figure
 from schedsearch.report.figures.scales import objective_axis
 from schedsearch.report.figures.trials import points, trials_table
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
 
     from schedsearch.report.snapshot import Snapshot
 
-COLUMNS = ("family", "trial", "state", "words", "horizon", "short", "final", "name")
+COLUMNS = ("family", "trial", "state", "words", "horizon", "short", "final", *OBJECTIVE_COLUMNS)
 
 
 def table(run: Snapshot) -> pd.DataFrame:
@@ -30,15 +34,14 @@ def table(run: Snapshot) -> pd.DataFrame:
     joined = joined.assign(
         final=joined[run.objective.name], short=joined[f"{run.objective.name}_short"]
     )
-    return joined.assign(name=run.objective.name)[list(COLUMNS)].sort_values(
-        "horizon", kind="stable"
-    )
+    joined = with_objective(joined, run.objective)[list(COLUMNS)]
+    return joined.sort_values("horizon", kind="stable")
 
 
 def draw(pairs: pd.DataFrame) -> Chart:
     """Draw one panel per shorter horizon, one point per trial, with the rank correlation."""
     panels = []
-    objective = find_objective(str(pairs["name"].iloc[0]))
+    objective = objective_of(pairs)
     for horizon, rows in pairs.groupby("horizon"):
         label = f"{objective.words} at {horizon} steps"
         if len(rows) >= 4:
