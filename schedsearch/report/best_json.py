@@ -7,6 +7,7 @@ from typing import Any, cast
 from schedsearch.confirmation.read import confirmation_of
 from schedsearch.confirmation.scores import score_of
 from schedsearch.errors import StorageError
+from schedsearch.files import finite
 from schedsearch.schedules.load import BEST_FORMAT, BEST_VERSION
 from schedsearch.schedules.schedule import Schedule
 from schedsearch.store.place import write_json
@@ -40,7 +41,7 @@ def best_of(run: Run) -> dict[str, Any]:
     result |= {f"best_{name}": reached[f"best_{name}"] for name in measured}
     result |= {"train_loss": reached["train_loss"], "trial": trial}
     result["study"] = None if trial is None else run.study_of(schedule.family)
-    return {
+    best_json = {
         "format": BEST_FORMAT,
         "version": BEST_VERSION,
         "schedule": schedule.to_dict(),
@@ -64,6 +65,7 @@ def best_of(run: Run) -> dict[str, Any]:
             "commit": attributes["provenance"]["commit"],
         },
     }
+    return cast(dict[str, Any], finite(best_json))
 
 
 def _to_target(run: Run, reached: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,21 +6,26 @@ from schedsearch.objective import Objective
 from schedsearch.schedules.families import torch_class_of
 from schedsearch.store.run import Run
 
+LEADERBOARD_COLUMNS = (
+    *("family", "torch_class", "val_loss", "steps_to_target", "peak_lr", "warmup_frac"),
+    *("trial", "finished", "diverged", "pruned"),
+)
+
 
 def leaderboard_of(run: Run) -> pd.DataFrame:
     """Rank the families of a run by the best final value that one of their trials reached.
 
     Returns:
         One row per family, best first. A family without a finished trial comes last, without
-        values.
+        values. With `val_loss` stand the other values that the task measures, the one that ranks
+        in front; there are no `steps_to_target` where the task has no target.
 
         | column | unit | meaning |
         |---|---|---|
         | family | | the family's name |
         | torch_class | | the torch class that it builds, if the name differs from it |
         | val_loss | loss | final validation loss of the family's best trial |
-        | val_... | | the other values that the task measures; what ranks comes first |
-        | steps_to_target | optimizer steps | until it first reached the task's target, if any |
+        | steps_to_target | optimizer steps | until it first reached the task's target |
         | peak_lr | learning rate | its peak learning rate |
         | warmup_frac | fraction | its warm-up, as a fraction of the run; 0 for none |
         | trial | | its number |
@@ -58,7 +63,11 @@ def leaderboard(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
 
 
 def _columns(trials: pd.DataFrame, objective: Objective) -> list[str]:
-    measured = [n for n in trials.columns if n.startswith(("val_", "ema_val_"))]
-    target = [n for n in trials.columns if n == "steps_to_target"]
-    first = ["family", "torch_class", *dict.fromkeys([objective.name, *measured]), *target]
-    return [*first, "peak_lr", "warmup_frac", "trial", "finished", "diverged", "pruned"]
+    measured = [name for name in trials.columns if name.startswith(("val_", "ema_val_"))]
+    columns: list[str] = []
+    for name in LEADERBOARD_COLUMNS:
+        if name == "val_loss":
+            columns += dict.fromkeys((objective.name, *measured))
+        elif name != "steps_to_target" or name in trials.columns:
+            columns.append(name)
+    return columns

@@ -46,7 +46,7 @@ def test_run_ends_with_the_leaderboard_and_where_best_json_is(
     assert "not confirmed" in out
     assert str(runs_dir / "r" / "best.json") in out
     assert re.search(r"the harness added \d+ ms a trial", out)
-    assert re.search(r"Test accuracy.*: 0\.\d{4}", out)
+    assert re.search(r"On the test split, .*: loss \d\.\d+, accuracy \d+\.\d\d%", out)
     again = ok("run", study_file(name="r"), "--runs-dir", runs_dir, "--trials", 4)
     assert "r: 4 trials, 3 finished before" in again
 

@@ -88,7 +88,7 @@ def test_a_run_prints_its_events_and_its_result(
     assert result["confirmed"] is result["concluded"] is True
     assert Schedule.from_dict(result["schedule"]) == confirmed.winner.finalist.schedule
     assert load_schedule(result["best_path"]) == confirmed.winner.finalist.schedule
-    assert result["test_accuracy"] == confirmed.winner.test_accuracy
+    assert result["test"] == confirmed.winner.test
     assert Path(result["report_path"]).is_file()
     assert result["trials"] == 9
     assert result["training_seconds"] > result["storing_seconds"] > 0

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from schedsearch.confirmation.claim import CONFIRMATION_COLUMNS, Confirmation, conclude_from
+from schedsearch.confirmation.claim import Confirmation, conclude_from, confirmation_columns
 from schedsearch.confirmation.record import Concluded, Finalist
 from schedsearch.confirmation.scores import Score
 from schedsearch.objective import find_objective
 from schedsearch.schedules.schedule import Schedule
 from schedsearch.statistics.compare import compare
 from schedsearch.statistics.intervals import mean_interval
+from schedsearch.store.columns import dtypes_of
 from schedsearch.store.pairs import SEED
 from schedsearch.store.records import PREFIX, SCHEDULE
 
@@ -37,7 +38,6 @@ def trial(schedule: Schedule, seed: int, loss: float | None) -> FrozenTrial:
         "train_loss": 0.5,
         "steps": 100,
         "steps_to_target": None if loss is None or loss > 0.4 else int(100 * loss),
-        "target_accuracy": 0.6,
     }
     attrs = {SCHEDULE: schedule.to_dict(), SEED: seed, f"{PREFIX}result": result}
     state = TrialState.PRUNED if loss is None else TrialState.COMPLETE
@@ -83,7 +83,9 @@ def test_a_clear_winner_is_named_with_all_that_was_tried() -> None:
     assert "Welch's t-test on 4 fresh seeds" in sentence
     assert sentence.endswith("Tried in the search: 60")
     frame = found.frame()
-    assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == CONFIRMATION_COLUMNS
+    assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == dtypes_of(
+        confirmation_columns(["val_accuracy"], [])
+    )
     assert list(frame["mean"]) == pytest.approx([0.2, 0.5, 0.6])
     assert list(frame["difference"][1:]) == pytest.approx([0.3, 0.4])
     expected = mean_interval(around(0.2))
@@ -156,10 +158,16 @@ def test_seeds_that_were_added_after_a_look_are_told() -> None:
 
 
 def test_test_scores_stand_beside_their_schedules() -> None:
-    score = Score(finalist(1).schedule, 7, False, 0.5, 0.75)
+    score = Score(finalist(1).schedule, 7, False, {"loss": 0.5, "accuracy": 0.75})
     found = concluded(around(0.5), around(0.2), scores=[score])
     assert found is not None
-    assert [each.test_accuracy for each in found.finalists] == [0.75, None]
+    assert [each.test for each in found.finalists] == [score.test, {}]
+    frame = found.frame()
+    assert frame["test_accuracy"].fillna(-1.0).tolist() == [0.75, -1.0]
+    assert frame["test_loss"].fillna(-1.0).tolist() == [0.5, -1.0]
+    without = concluded(around(0.5), around(0.2))
+    assert without is not None
+    assert not any(str(name).startswith("test_") for name in without.frame())
 
 
 def test_the_winners_result_is_the_mean_over_its_seeds() -> None:

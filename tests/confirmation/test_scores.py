@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from schedsearch.confirmation import measure
-from schedsearch.confirmation.scores import scores_of
+from schedsearch.confirmation.scores import score_of, scores_of
 from schedsearch.errors import DataError
 from schedsearch.finish import Winner
 from schedsearch.launch import Outcome
@@ -30,6 +30,12 @@ Launch = Callable[..., Outcome]
 def winner_of(outcome: Outcome) -> Winner:
     assert outcome.winner is not None
     return outcome.winner
+
+
+def tested(outcome: Outcome) -> Mapping[str, float]:
+    score = winner_of(outcome).score
+    assert score is not None
+    return score.test
 
 
 class Guarded(Split):
@@ -50,6 +56,7 @@ def guarded_task(monkeypatch: pytest.MonkeyPatch) -> str:
 
     def load(folder: Path | None) -> Data:
         data = digits.load(folder)
+        assert isinstance(data.test, Split)
         return replace(data, test=Guarded(data.test.inputs, data.test.targets))
 
     module = ModuleType("guarded_task")
@@ -70,7 +77,7 @@ def test_no_search_touches_the_test_split(launch: Launch, guarded_task: str) -> 
     outcome = launch(trials=4, task=guarded_task, run_options={"on_event": see})
     assert during == [0, 0, 0, 0]
     assert Guarded.touched > 0
-    assert (winner_of(outcome).score.test_accuracy or 0.0) > 0.1
+    assert tested(outcome)["accuracy"] > 0.1
 
 
 def test_a_search_that_is_interrupted_never_loads_it(
@@ -103,14 +110,15 @@ def test_a_second_launch_reads_the_score_and_trains_nothing(
     monkeypatch.setattr(reference, "fit", counting)
     first = launch(trials=3)
     assert fits == [derive_seed(0, "test")], "one training, on a seed that no trial had"
-    assert winner_of(first).score.seed != derive_seed(0, "training")
+    assert score_of(first.run, winner_of(first).schedule) == winner_of(first).score
+    assert [score.seed for score in scores_of(first.run)] == [derive_seed(0, "test")]
     second = launch(trials=3)
     assert len(fits) == 1
     assert winner_of(second) == winner_of(first)
     assert scores_of(first.run) == [winner_of(first).score]
     best = json.loads(second.best_path.read_text())
-    assert best["result"]["test_accuracy"] == winner_of(first).score.test_accuracy
-    assert best["result"]["test_loss"] == winner_of(first).score.test_loss
+    assert best["result"]["test_accuracy"] == tested(first)["accuracy"]
+    assert best["result"]["test_loss"] == tested(first)["loss"]
 
 
 def test_the_score_is_that_of_the_best_schedule_on_the_test_split(launch: Launch) -> None:
@@ -118,13 +126,11 @@ def test_the_score_is_that_of_the_best_schedule_on_the_test_split(launch: Launch
     best = outcome.run.best
     assert winner_of(outcome).trial == best.trial
     assert winner_of(outcome).schedule == best.schedule
-    right = (winner_of(outcome).score.test_accuracy or 0.0) * 300  # the digits' test split
+    right = tested(outcome)["accuracy"] * 300  # the digits' test split
     assert right == pytest.approx(round(right), abs=1e-3)
     before = torch.random.get_rng_state()
     again = launch(trials=3, name="again")
-    assert winner_of(again).score.test_loss == winner_of(outcome).score.test_loss, (
-        "the same study, the same score"
-    )
+    assert tested(again) == tested(outcome), "the same study, the same score"
     assert torch.equal(torch.random.get_rng_state(), before), "no global random state is used"
 
 
@@ -149,7 +155,7 @@ def test_a_best_schedule_that_diverges_on_a_fresh_seed_has_no_score(
     monkeypatch.setattr(reference, "fit", diverging)
     notes: list[Event] = []
     outcome = launch(trials=2, run_options={"on_event": notes.append})
-    assert winner_of(outcome).score.test_accuracy is None
+    assert tested(outcome) == {}
     assert any("fresh seed" in getattr(note, "text", "") for note in notes)
     assert json.loads(outcome.best_path.read_text())["result"]["test_accuracy"] is None
 

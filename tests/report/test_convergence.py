@@ -14,6 +14,7 @@ from schedsearch.cli.convergence import _within
 from schedsearch.confirmation.read import confirmation_frame, confirming_trials, last_confirmation
 from schedsearch.errors import RunError
 from schedsearch.launch import Outcome
+from schedsearch.objective import ACCURACY
 from schedsearch.report.best_so_far import BEST_COLUMNS
 from schedsearch.report.convergence import (
     AREA,
@@ -161,6 +162,8 @@ def test_runs_that_differ_in_what_losses_depend_on_are_refused(
 class Shown:
     """A run of which only the steps to the target matter."""
 
+    target = (ACCURACY, 0.8)
+
     def __init__(self, name: str, **steps: float) -> None:
         self.name, self.steps = name, steps
 
@@ -212,7 +215,7 @@ def test_the_command_prints_every_table(
     assert (code, err) == (0, "")
     for label in confirmation_frame(open_run(confirmed))["schedule"]:
         assert sum(line.startswith(label) for line in out.splitlines()) == 2
-    for text in ("Steps to a validation accuracy of 0.96", "area", "25%", "Best so far", "fresh"):
+    for text in ("Steps to a validation accuracy of 96%", "area", "25%", "Best so far", "fresh"):
         assert text in out
     assert "performance profile" not in out
     launch(trials=3, name="other")

@@ -52,10 +52,11 @@ def test_convergence_is_that_of_the_best_finished_trial_of_each_family(small: Sn
         "StepLR": [2],
         "Constant": [5],
     }
-    step = table[table["family"] == "StepLR"]
-    assert list(step["step"]) == list(range(30, 601, 30))
-    assert step["val_loss"].iloc[-1] == 0.2
-    assert step["val_accuracy"].iloc[-1] == 0.95
+    assert list(dict.fromkeys(table["name"])) == ["val_loss", "val_accuracy"]
+    step = table[table["family"] == "StepLR"].set_index("name")
+    assert list(step["step"]["val_loss"]) == list(range(30, 601, 30))
+    assert step["value"]["val_loss"].iloc[-1] == 0.2
+    assert step["value"]["val_accuracy"].iloc[-1] == 0.95
 
 
 def test_rates_are_those_of_the_real_scheduler(small: Snapshot) -> None:
@@ -94,7 +95,8 @@ def test_steps_to_target_are_of_those_that_got_there(small: Snapshot) -> None:
     assert 3 not in set(table["trial"]) or table.set_index("trial")["state"][3] == "diverged"
     expected = small.trials.set_index("trial")["steps_to_target"].dropna()
     assert table.set_index("trial")["steps_to_target"].sort_index().to_dict() == expected.to_dict()
-    assert set(table["target_accuracy"]) == {0.8}
+    assert set(table["target"]) == {0.8}
+    assert target.draw(table).title == "Steps to a validation accuracy of 80%"
 
 
 def test_compute_adds_up_and_the_best_only_falls(small: Snapshot) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from schedsearch.confirmation.claim import CONFIRMATION_COLUMNS
+from schedsearch.confirmation.claim import CONFIRMATION
 from schedsearch.confirmation.read import confirmation_frame
 from schedsearch.fidelity.agreement import FIDELITY_COLUMNS
 from schedsearch.fidelity.read import fidelity_of
 from schedsearch.report.best_so_far import BEST_COLUMNS
 from schedsearch.report.convergence import LOSS_COLUMNS, TARGET_COLUMNS, convergence_of
 from schedsearch.report.leaderboard import LEADERBOARD_COLUMNS, leaderboard_of
+from schedsearch.store.columns import dtypes_of
 
 
 def documented(function: Callable[..., object]) -> list[list[tuple[str, str, str]]]:
@@ -33,7 +34,7 @@ def documented(function: Callable[..., object]) -> list[list[tuple[str, str, str
         (leaderboard_of, [LEADERBOARD_COLUMNS]),
         (convergence_of, [TARGET_COLUMNS, LOSS_COLUMNS, BEST_COLUMNS]),
         (fidelity_of, [FIDELITY_COLUMNS]),
-        (confirmation_frame, [CONFIRMATION_COLUMNS]),
+        (confirmation_frame, [dtypes_of(CONFIRMATION)]),
     ],
 )
 def test_every_column_has_its_row_in_order(

@@ -5,14 +5,19 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from schedsearch.objective import find_objective
+from schedsearch.objective import OBJECTIVES, find_objective
 from schedsearch.report.leaderboard import LEADERBOARD_COLUMNS, leaderboard
-from schedsearch.store.frames import TRIAL_COLUMNS
+from schedsearch.store.columns import TRIALS as COLUMNS
+from schedsearch.store.columns import dtypes_of, measured_columns
+
+DTYPES = dtypes_of(measured_columns(COLUMNS, OBJECTIVES))
+BOARD = list(LEADERBOARD_COLUMNS)
+BOARD[2:3] = ["val_loss", "val_accuracy"]
 
 
 def frame(*rows: dict[str, Any]) -> pd.DataFrame:
     numbered = [{"trial": i, "study": "s"} | row for i, row in enumerate(rows)]
-    return pd.DataFrame(numbered, columns=list(TRIAL_COLUMNS)).astype(TRIAL_COLUMNS)
+    return pd.DataFrame(numbered, columns=list(DTYPES)).astype(DTYPES)
 
 
 def row(family: str | None, state: str, loss: float | None = None, **more: Any) -> dict[str, Any]:
@@ -36,7 +41,7 @@ TRIALS = frame(
 
 def test_families_are_ranked_by_the_best_of_their_finished_trials() -> None:
     board = leaderboard(TRIALS, find_objective("val_loss"))
-    assert tuple(board.columns) == LEADERBOARD_COLUMNS
+    assert list(board.columns) == BOARD
     assert list(board["family"])[:2] == ["StepLR", "Constant"]
     assert set(board["family"][2:]) == {"LinearLR", "SWALR"}, "without values they stand last"
     assert list(board["trial"][:2]) == [1, 3]
@@ -59,6 +64,13 @@ def test_an_accuracy_ranks_downwards() -> None:
     assert list(board["trial"][:2]) == [0, 3]
     assert list(board["val_accuracy"][:2]) == [0.9, 0.85]
     assert board["steps_to_target"][0] == 40
+    assert list(board.columns)[2:4] == ["val_accuracy", "val_loss"], "what ranks stands in front"
+
+
+def test_what_a_task_does_not_have_has_no_column() -> None:
+    measured = ["val_accuracy", "best_val_accuracy", "steps_to_target"]
+    board = leaderboard(TRIALS.drop(columns=measured), LOSS)
+    assert list(board.columns) == [n for n in LEADERBOARD_COLUMNS if n != "steps_to_target"]
 
 
 @pytest.mark.parametrize("objective", ["val_loss", "val_accuracy"])
@@ -69,7 +81,7 @@ def test_the_order_of_the_trials_does_not_matter(objective: Any) -> None:
 
 
 def test_no_trials_and_none_that_finished_make_a_table_too() -> None:
-    assert tuple(leaderboard(frame(), LOSS).columns) == LEADERBOARD_COLUMNS
+    assert list(leaderboard(frame(), LOSS).columns) == BOARD
     board = leaderboard(
         frame(row("StepLR", "diverged"), row("LinearLR", "running")), find_objective("val_loss")
     )

@@ -32,24 +32,26 @@ def confirmed() -> Snapshot:
 
 
 def test_what_was_confirmed_converges_on_all_fresh_seeds(confirmed: Snapshot) -> None:
-    table = convergence.table(confirmed)
+    both = convergence.table(confirmed)
+    accuracy = both[both["name"] == "val_accuracy"].groupby("family").last()
+    table = both[both["name"] == "val_loss"]
     last = table.groupby("family", sort=False).last()
     assert list(last.index) == ["StepLR", "LinearLR", "ExponentialLR", "Constant"]
     assert list(last["seeds"]) == [4, 4, 1, 4]
     assert last["trial"].fillna(-1).to_dict() == {
         **{"StepLR": 1, "LinearLR": 2, "ExponentialLR": 3, "Constant": -1}
     }
-    assert last["val_loss"]["StepLR"] == pytest.approx(0.25), "the median of its seeds"
-    assert last["val_loss_low"]["StepLR"] == 0.1
-    assert last["val_loss_high"]["StepLR"] == 0.4
-    assert last["val_accuracy_low"]["StepLR"] == pytest.approx(0.9)
-    assert last["val_loss"]["ExponentialLR"] == 0.5
-    assert pd.isna(last["val_loss_low"]["ExponentialLR"]), "one run has no range"
+    assert last["value"]["StepLR"] == pytest.approx(0.25), "the median of its seeds"
+    assert last["low"]["StepLR"] == 0.1
+    assert last["high"]["StepLR"] == 0.4
+    assert accuracy["low"]["StepLR"] == pytest.approx(0.9)
+    assert last["value"]["ExponentialLR"] == 0.5
+    assert pd.isna(last["low"]["ExponentialLR"]), "one run has no range"
     assert last["diverged"].to_dict() == {
         **{"StepLR": 0, "LinearLR": 1, "ExponentialLR": 0, "Constant": 0}
     }
-    assert last["val_loss"]["LinearLR"] == pytest.approx(0.65), "the diverged run counts as worst"
-    assert last["val_loss_high"]["LinearLR"] == 0.7, "and is in no range"
+    assert last["value"]["LinearLR"] == pytest.approx(0.65), "the diverged run counts as worst"
+    assert last["high"]["LinearLR"] == 0.7, "and is in no range"
     linear = table[table["family"] == "LinearLR"].set_index("step")
     assert list(linear["diverged"].diff().pipe(lambda d: d[d > 0].index)) == [300]
 

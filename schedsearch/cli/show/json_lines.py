@@ -1,12 +1,12 @@
 """JSON for machines, as `--json` prints it: one object per event, each on a line of its own."""
 
 import json
-import math
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TextIO
 
+from schedsearch.files import finite
 from schedsearch.search.events import (
     Ahead,
     AtRung,
@@ -189,12 +189,8 @@ def line_of(event: Event | Planned | Result | Failed) -> str:
     ('{"event": "note", ', True)
     """
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    own = {field.name: _finite(getattr(event, field.name)) for field in fields(event)}
+    own = {field.name: finite(getattr(event, field.name)) for field in fields(event)}
     return json.dumps({"event": _NAMES[type(event)], "time": now} | own, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class JsonLines:
