@@ -32,7 +32,6 @@ def convergence(
     """
     from schedsearch.report.convergence import convergence_of
     from schedsearch.report.performance_profile import profile_of
-    from schedsearch.report.wording import target_in_words
 
     runs = [opened(each, Path(runs_dir), storage) for each in run]
     one = len(runs) == 1
@@ -40,21 +39,19 @@ def convergence(
         found = convergence_of(runs)
         for text in found.stands_on:
             typer.echo(text)
-        if runs[0].target is not None:
-            reached = target_in_words(runs[0].target)
-            typer.echo(f"\nSteps to {reached} (median, misses included):")
-            print_table(_shown(_targets(with_torch_class(found.targets)), one))
+        target = found.targets["target_accuracy"].iloc[0]
+        typer.echo(f"\nSteps to a validation accuracy of {target:g} (median, misses included):")
+        print_table(_shown(_targets(with_torch_class(found.targets)), one))
         typer.echo(
             "\nMean validation loss over the training (area), and at fractions of the horizon:"
         )
         print_table(_shown(_losses(found.losses), one))
         typer.echo("\nBest so far against the search's compute (one search: no interval):")
         print_table(_shown(found.best, one))
-    if profile or (not one and all(run.target is not None for run in runs)):
-        table = profile_of(runs)
+    if profile or not one:
         typer.echo(f"\nFraction of {len(runs)} runs whose target is reached within a ratio of the")
         typer.echo("fastest family's steps (performance profile):")
-        print_table(table)
+        print_table(profile_of(runs))
 
 
 def _shown(frame: "pd.DataFrame", one: bool) -> "pd.DataFrame":

@@ -1,6 +1,5 @@
 """The notes on a study and on its notable trials in the dashboard, in Markdown."""
 
-import json
 import re
 import shlex
 from collections.abc import Mapping
@@ -11,9 +10,9 @@ from schedsearch.report.answer import answer, code_for
 from schedsearch.report.leaderboard import leaderboard
 from schedsearch.report.snapshot import Snapshot, TrialRow
 from schedsearch.report.tables import cells
-from schedsearch.report.wording import schedule_in_words, target_in_words, with_class
+from schedsearch.report.wording import schedule_in_words, with_class
 
-_COLUMNS = ("peak_lr", "finished", "diverged", "pruned")
+_COLUMNS = ("val_loss", "val_accuracy", "peak_lr", "finished", "diverged", "pruned")
 
 
 def plain(text: str) -> str:
@@ -47,10 +46,9 @@ def _board(run: Snapshot, study_ids: Mapping[str, int]) -> str:
     if board.empty:
         return ""
     best = {row.family: row for row in run.best_rows()}
-    columns = [o.name for o in run.told] + list(_COLUMNS)
-    rows = [["family", "best trial", *(name.replace("_", " ") for name in columns)]]
+    rows = [["family", "best trial", *(name.replace("_", " ") for name in _COLUMNS)]]
     rows.append(["---", *["---:"] * (len(rows[0]) - 1)])
-    for family, values in zip(board["family"], cells(board[columns]), strict=True):
+    for family, values in zip(board["family"], cells(board[list(_COLUMNS)]), strict=True):
         row = best.get(family)
         trial = "" if row is None else _link(row, study_ids)
         rows.append([plain(with_class(str(family))), trial, *values])
@@ -83,7 +81,7 @@ def notable(run: Snapshot) -> dict[tuple[str, int], list[str]]:
             if each.diverged:
                 reached = f"diverged on {each.diverged} of them"
             else:
-                reached = f"mean {run.objective.name} {run.objective.text(each.mean.value)}"
+                reached = f"mean {run.objective.name} {each.mean.value:.4g}"
             seeds = f"{len(each.results)} seeds: {reached}"
             add(its.study, its.trial, f"a finalist of the confirmation ({seeds})")
     for row in run.best_rows():
@@ -100,17 +98,15 @@ def trial_note(run: Snapshot, row: TrialRow, why: list[str]) -> str:
         why: the reasons that `notable` returned.
     """
     reasons = "; ".join(why)
-    words = plain(schedule_in_words(json.loads(row.schedule)))
-    measured = (f"{o.words} {o.text(row.measured[o.name])}" for o in run.objectives)
-    reached = ", ".join((*measured, f"training loss {row.train_loss:.4g}"))
+    words = plain(schedule_in_words(row.family, row.peak_lr, row.warmup_frac, row.params))
     parts = [
         f"### {words}",
         f"{plain(reasons[:1].upper() + reasons[1:])}.",
-        plain(f"After {row.steps} steps: {reached}."),
+        f"After {row.steps} steps: validation loss {row.val_loss:.4g}, validation accuracy "
+        f"{row.val_accuracy:.2%}, training loss {row.train_loss:.4g}.",
     ]
-    if run.target is not None and pd.notna(row.steps_to_target):
-        target = target_in_words(run.target)
-        parts.append(f"It reached the target, {plain(target)}, at step {row.steps_to_target}.")
+    if pd.notna(row.steps_to_target):
+        parts.append(f"It reached the target accuracy at step {row.steps_to_target}.")
     code = code_for(run.schedule_of(row.study, row.trial))
     if code:
         parts.append(f"```python\n{code}\n```")

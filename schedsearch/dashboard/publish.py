@@ -28,7 +28,7 @@ from schedsearch.store.run import Run
 from schedsearch.store.writing import writer_of
 
 _EDITED = (*OF_DASHBOARD, PUBLISHED)
-_NO_CURVE = ["trial", "study", "family"]
+_CURVE = ("step", "lr", "train_loss", "val_loss", "val_accuracy")
 
 
 def state_of(run: Run) -> Any:
@@ -174,8 +174,8 @@ def _picture(run: Snapshot, row: TrialRow) -> bytes:
 
 
 def _curve(run: Snapshot, row: TrialRow) -> bytes:
-    curve = run.curve_of(row.study, row.trial).drop(columns=_NO_CURVE)
-    return str(curve.to_csv(index=False)).encode()
+    content: str = run.curve_of(row.study, row.trial)[list(_CURVE)].to_csv(index=False)
+    return content.encode()
 
 
 _PICTURE = "rates.png"

@@ -1,18 +1,15 @@
 """The answer in words: which schedule, how it compares, and how sure that is."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schedsearch.confirmation.claim import Confirmation
-from schedsearch.objective import Objective
 from schedsearch.report.compute import compute_of
 from schedsearch.report.edges import edge_advice
 from schedsearch.report.leaderboard import leaderboard
 from schedsearch.report.snapshot import Snapshot, TrialRow
-from schedsearch.report.wording import reached_in_words, schedule_in_words
+from schedsearch.report.wording import schedule_in_words
 from schedsearch.schedules.schedule import Schedule
-from schedsearch.statistics.intervals import Estimate
 
 BASELINES = ("Constant", "CosineAnnealingLR")
 
@@ -42,44 +39,45 @@ def answer(run: Snapshot) -> Answer:
 
 def _confirmed(run: Snapshot, confirmed: Confirmation) -> Answer:
     winner = confirmed.winner
-    schedule, mean, say = winner.finalist.schedule, winner.mean, run.objective.text
+    schedule, mean = winner.finalist.schedule, winner.mean
     said = [
         f"{confirmed.sentence()}.",
         f"Its mean final {run.objective.words} over {len(winner.results)} fresh seeds is "
-        f"{say(mean.value)} ({confirmed.level:.0%} interval {say(mean.low)} to {say(mean.high)}).",
+        f"{mean.value:.4g} ({confirmed.level:.0%} interval {mean.low:.4g} to {mean.high:.4g}).",
     ]
     for other in confirmed.finalists[1:]:
         if other.finalist.schedule.family in BASELINES and other.difference is not None:
-            gap = _gap(run.objective, other.difference)
+            gap = other.difference
             apart = "can" if other.apart else "can't"
             said.append(
-                f"The mean of {other.label} is worse by {gap}: it {apart} be told apart from the "
-                "winner."
+                f"The mean of {other.label} is worse by {gap.value:.4g} ({gap.low:.4g} to "
+                f"{gap.high:.4g}): it {apart} be told apart from the winner."
             )
-    said += [*_tested(winner.test, run), *_edge(run), _stands_on(run)]
-    return Answer(schedule_in_words(schedule.to_dict()), tuple(said), code_for(schedule))
-
-
-def _gap(objective: Objective, gap: Estimate) -> str:
-    value, low, high = (100 * x if objective.share else x for x in (gap.value, gap.low, gap.high))
-    return f"{value:.4g}{' points' * objective.share} ({low:.4g} to {high:.4g})"
+    if winner.test_accuracy is not None:
+        said.append(_tested(winner.test_accuracy))
+    said += [*_edge(run), _stands_on(run)]
+    warm = schedule.warmup.frac if schedule.warmup else 0.0
+    params = json.dumps(schedule.to_dict()["params"])
+    headline = schedule_in_words(schedule.family, schedule.peak_lr, warm, params)
+    return Answer(headline, tuple(said), code_for(schedule))
 
 
 def _searched(run: Snapshot, best: list[TrialRow]) -> Answer:
     top, by_family = best[0], {row.family: row for row in best}
     finished = int((run.trials["state"] == "finished").sum())
     luck = f", so the best of {finished} is partly the luckiest" if finished > 1 else ""
-    said = [f"It reached {reached_in_words(top.measured, run.told)} (trial {top.trial})."]
+    said = [f"It reached {_reached(top)} on the validation split (trial {top.trial})."]
     said.append(f"Not confirmed on fresh seeds: one seed judged every trial{luck}.")
     others = [by_family[name] for name in BASELINES if name in by_family and name != top.family]
     said += [_compared(row, top, run) for row in others]
     if len(best) > 1 and best[1].family not in BASELINES:
         said.append(_compared(best[1], top, run, "the next best family, "))
     schedule = run.schedule_of(top.study, top.trial)
-    if schedule is not None:
-        said += _tested(run.test_of(schedule), run)
+    test = run.test_score()
+    if schedule is not None and test.get("schedule") == schedule.to_dict():
+        said += [_tested(a) for a in [test["test_accuracy"]] if a is not None]
     said += [*_edge(run), _stands_on(run)]
-    headline = schedule_in_words(json.loads(top.schedule))
+    headline = schedule_in_words(top.family, top.peak_lr, top.warmup_frac, top.params)
     return Answer(headline, tuple(said), code_for(schedule))
 
 
@@ -91,31 +89,27 @@ def _nothing(run: Snapshot) -> Answer:
     return Answer("No trial has finished yet", (_stands_on(run),))
 
 
-def _tested(test: Mapping[str, float], run: Snapshot) -> list[str]:
-    if not test:
-        return []
-    measured = {f"val_{name}": value for name, value in test.items()}
-    reached = reached_in_words(measured, (o for o in run.objectives if o.name in measured), "test")
-    return [f"Trained once more on a fresh seed, it reached {reached}."]
+def _reached(row: TrialRow) -> str:
+    return f"a loss of {row.val_loss:.4g} and an accuracy of {row.val_accuracy:.2%}"
+
+
+def _tested(accuracy: float) -> str:
+    return f"Trained once more on a fresh seed, it reached {accuracy:.2%} on the test split."
 
 
 def _compared(row: TrialRow, top: TrialRow, run: Snapshot, what: str = "") -> str:
-    trials, objective = run.trials, run.objective
+    trials = run.trials
     count = int(((trials["family"] == row.family) & (trials["state"] == "finished")).sum())
-    by = _worse_by(objective, row.measured[objective.name], top.measured[objective.name])
+    words = run.objective.words
+    best, value = (float(getattr(each, run.objective.name)) for each in (top, row))
+    if not run.objective.minimizes:
+        by = f"a {words} {(best - value) * 100:.2f} points lower"
+    elif best > 0:
+        by = f"a {words} {value / best - 1:.0%} higher"
+    else:
+        by = f"a {words} {value - best:.4g} higher"
     of = "its only trial" if count == 1 else f"the best of its {count} trials"
-    reached = reached_in_words(row.measured, run.told)
-    return f"Compared with {what}{row.family}: {of} reached {reached}, a {objective.words} {by}."
-
-
-def _worse_by(objective: Objective, value: float, best: float) -> str:
-    """Return by how much a value is worse than the best, in words."""
-    where = "higher" if objective.minimizes else "lower"
-    if objective.share:
-        return f"{abs(value - best) * 100:.2f} points {where}"
-    if objective.minimizes and best > 0:
-        return f"{value / best - 1:.0%} {where}"
-    return f"{abs(value - best):.4g} {where}"
+    return f"Compared with {what}{row.family}: {of} reached {_reached(row)}, {by}."
 
 
 def _edge(run: Snapshot) -> list[str]:
@@ -158,8 +152,6 @@ def code_for(schedule: Schedule | None) -> str:
         given.append(f"step_unit={schedule.step_unit!r}")
     if schedule.reacts_to_metric:
         given.append(f"evals={schedule.evals}")
-    if schedule.metric is not None:
-        given.append(f"metric={schedule.metric!r}")
     inside = ", ".join(given)
     if len(inside) > 64:
         inside = "\n    " + ",\n    ".join(given) + ",\n"

@@ -1,6 +1,5 @@
 """best.json: the best schedule of a run, as a file from which it can be built anywhere."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,7 +7,6 @@ from schedsearch.confirmation.read import confirmation_of
 from schedsearch.confirmation.scores import score_of
 from schedsearch.errors import StorageError
 from schedsearch.schedules.load import BEST_FORMAT, BEST_VERSION
-from schedsearch.schedules.schedule import Schedule
 from schedsearch.store.place import write_json
 from schedsearch.store.run import Run
 
@@ -18,9 +16,7 @@ def best_of(run: Run) -> dict[str, Any]:
 
     The schedule is the winner of the confirmation if no trial has ended since, or else the best of
     the search. `result` of a winner is the mean over the fresh seeds (the median for the steps to
-    the target); of an unconfirmed best, it is the result on the search's seed. It holds what the
-    task measures: `val_loss`, `val_` and each metric, their best values, the target and the steps
-    to it if the task has one, `test_loss` and the like if it has a test split.
+    the target); of an unconfirmed best, it is the result on the search's seed.
 
     Raises:
         RunError: no trial has finished.
@@ -35,18 +31,26 @@ def best_of(run: Run) -> dict[str, Any]:
         winner = confirmed.winner.finalist
         schedule, trial, reached = winner.schedule, winner.trial, confirmed.winner.result()
         claim = confirmed.sentence()
-    measured = [objective.name for objective in run.objectives]
-    result = {name: reached[name] for name in measured}
-    result |= {f"best_{name}": reached[f"best_{name}"] for name in measured}
-    result |= {"train_loss": reached["train_loss"], "trial": trial}
-    result["study"] = None if trial is None else run.study_of(schedule.family)
+    score = score_of(run, schedule)
+    result = {
+        key: reached[key]
+        for key in ("val_loss", "val_accuracy", "best_val_loss", "best_val_accuracy", "train_loss")
+    }
     return {
         "format": BEST_FORMAT,
         "version": BEST_VERSION,
         "schedule": schedule.to_dict(),
         "confirmed": confirmed is not None,
         "claim": claim,
-        "result": result | _to_target(run, reached) | _tested(run, schedule),
+        "result": result
+        | {
+            "trial": trial,
+            "study": None if trial is None else run.study_of(schedule.family),
+            "steps_to_target": reached["steps_to_target"],
+            "target_accuracy": reached["target_accuracy"],
+            "test_accuracy": None if score is None else score.test_accuracy,
+            "test_loss": None if score is None else score.test_loss,
+        },
         "confirmation": None if confirmed is None else confirmed.to_dict(),
         "study": {
             "name": run.name,
@@ -63,27 +67,6 @@ def best_of(run: Run) -> dict[str, Any]:
             "versions": attributes["provenance"]["versions"],
             "commit": attributes["provenance"]["commit"],
         },
-    }
-
-
-def _to_target(run: Run, reached: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the target and the steps to it; nothing where the task has none."""
-    if run.target is None:
-        return {}
-    objective, value = run.target
-    target = {"metric": objective.name, "value": value}
-    return {"target": target, "steps_to_target": reached["steps_to_target"]}
-
-
-def _tested(run: Run, schedule: Schedule) -> dict[str, float | None]:
-    """Return what was reached on the test split; nothing where it was not read; null: diverged."""
-    score = score_of(run, schedule)
-    if score is None:
-        return {}
-    return {
-        f"test_{each.metric}": score.test.get(each.metric)
-        for each in run.objectives
-        if not each.averaged
     }
 
 

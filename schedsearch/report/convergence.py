@@ -14,7 +14,6 @@ from schedsearch.confirmation.read import confirming_trials, last_confirmation
 from schedsearch.errors import RunError
 from schedsearch.report.best_so_far import best_frame
 from schedsearch.report.leaderboard import leaderboard_of
-from schedsearch.report.wording import target_in_words
 from schedsearch.statistics.curves import area_under, at_fraction, steps_to_target
 from schedsearch.statistics.intervals import Estimate, mean_interval
 from schedsearch.store.pairs import by_pair
@@ -29,8 +28,7 @@ TARGET_COLUMNS: dict[str, str] = {
     "reached": "int64",
     "missed": "int64",
     "diverged": "int64",
-    "target": "string",
-    "target_value": "float64",
+    "target_accuracy": "float64",
     "steps": "float64",
     "low": "float64",
     "high": "float64",
@@ -56,7 +54,7 @@ class Convergence:
     """How the schedules of runs converge; `convergence_of` documents the columns.
 
     Args:
-        targets: steps to the task's target, one row per schedule; none where it has no target.
+        targets: steps to the task's target accuracy, one row per schedule.
         losses: validation losses on the way, one row per schedule and measure.
         best: the best value so far against what the search spent, one row per unit and fraction.
         stands_on: for each run, in words, the evidence behind its rows.
@@ -105,8 +103,7 @@ def convergence_of(runs: Sequence[Run]) -> Convergence:
         | reached | count | trainings that reached the target |
         | missed | count | trainings that did not reach it, diverged ones included |
         | diverged | count | trainings that diverged |
-        | target | | what the task names as its target, such as "val_accuracy" |
-        | target_value | | the value to reach |
+        | target_accuracy | fraction | the validation accuracy that the task names as its target |
         | steps | optimizer steps | median steps to the target; infinite: most never reach it |
         | low | optimizer steps | lower end of the interval of `steps` |
         | high | optimizer steps | upper end; infinite where the trainings can't tell |
@@ -174,7 +171,6 @@ def _terms(run: Run) -> dict[str, Any]:
         "training.total_steps": config.training.total_steps,
         "training.batch_size": config.training.batch_size,
         "search.objective": config.search.objective,
-        "target": None if run.target is None else target_in_words(run.target),
     }
 
 
@@ -210,16 +206,7 @@ def _of(run: Run) -> Convergence:
     states = run.trials()["state"].value_counts()
     counts = [f"{states.get(s, 0)} {s}" for s in ("finished", "diverged", "pruned")]
     horizon = run.config.training.total_steps
-    target = (
-        []
-        if run.target is None
-        else [{"target": run.target[0].name, "target_value": run.target[1]}]
-    )
-    targets = [
-        {"run": run.name} | each | _target_row(entry, horizon)
-        for each in target
-        for entry in entries
-    ]
+    targets = [{"run": run.name} | _target_row(entry, horizon) for entry in entries]
     losses = [{"run": run.name} | row for entry in entries for row in _loss_rows(entry, horizon)]
     return Convergence(
         _frame(targets, TARGET_COLUMNS),
@@ -240,6 +227,7 @@ def _target_row(entry: _Entry, horizon: int) -> dict[str, Any]:
         "reached": found.reached,
         "missed": found.missed,
         "diverged": entry.diverged,
+        "target_accuracy": entry.trainings[0][0]["target_accuracy"],
         "steps": found.median,
         "low": found.low,
         "high": found.high,

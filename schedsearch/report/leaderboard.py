@@ -6,6 +6,19 @@ from schedsearch.objective import Objective
 from schedsearch.schedules.families import torch_class_of
 from schedsearch.store.run import Run
 
+LEADERBOARD_COLUMNS = (
+    *(
+        "family",
+        "torch_class",
+        "val_loss",
+        "val_accuracy",
+        "steps_to_target",
+        "peak_lr",
+        "warmup_frac",
+    ),
+    *("trial", "finished", "diverged", "pruned"),
+)
+
 
 def leaderboard_of(run: Run) -> pd.DataFrame:
     """Rank the families of a run by the best final value that one of their trials reached.
@@ -19,8 +32,8 @@ def leaderboard_of(run: Run) -> pd.DataFrame:
         | family | | the family's name |
         | torch_class | | the torch class that it builds, if the name differs from it |
         | val_loss | loss | final validation loss of the family's best trial |
-        | val_... | | the other values that the task measures; what ranks comes first |
-        | steps_to_target | optimizer steps | until it first reached the task's target, if any |
+        | val_accuracy | fraction | its final validation accuracy |
+        | steps_to_target | optimizer steps | until it first reached the task's target accuracy |
         | peak_lr | learning rate | its peak learning rate |
         | warmup_frac | fraction | its warm-up, as a fraction of the run; 0 for none |
         | trial | | its number |
@@ -38,7 +51,9 @@ def leaderboard(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
         trials: the frame of a run's trials.
         objective: the value that ranks.
     """
-    columns, rows = _columns(trials, objective), []
+    columns, rows = list(LEADERBOARD_COLUMNS), []
+    if objective.name not in columns:
+        columns.insert(columns.index("val_loss"), objective.name)
     for family, group in trials.dropna(subset=["family"]).groupby("family", sort=True):
         finished = group[group["state"] == "finished"]
         row = {"family": family, "torch_class": torch_class_of(str(family))}
@@ -55,10 +70,3 @@ def leaderboard(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     return table.sort_values(
         objective.name, ascending=objective.minimizes, na_position="last", kind="stable"
     ).reset_index(drop=True)
-
-
-def _columns(trials: pd.DataFrame, objective: Objective) -> list[str]:
-    measured = [n for n in trials.columns if n.startswith(("val_", "ema_val_"))]
-    target = [n for n in trials.columns if n == "steps_to_target"]
-    first = ["family", "torch_class", *dict.fromkeys([objective.name, *measured]), *target]
-    return [*first, "peak_lr", "warmup_frac", "trial", "finished", "diverged", "pruned"]

@@ -126,7 +126,6 @@ def _chapter(run: Snapshot, chapter_id: str, drawn: _Drawn) -> Chapter:
         about = f"{figure.about} {chart.note}." if chart.note else figure.about
         sections.append(Section(figure.name, chart.title, about, names))
     board = leaderboard(run.trials, run.objective)
-    board = board if board["torch_class"].notna().any() else board.drop(columns="torch_class")
     about = (
         f"{config.task} ({run.attributes['identity']['model']}), {config.training.optimizer}, "
         f"{config.training.total_steps} steps, batches of {config.training.batch_size}"

@@ -38,16 +38,10 @@ def profile_of(runs: Sequence[Run]) -> pd.DataFrame:
         | within 5x | fraction | the same for 5 times |
 
     Raises:
-        RunError: fewer than two runs, one of a task without a target, or none of the families is in
-            all of them.
+        RunError: fewer than two runs, or none of the families is in all of them.
     """
     if len(runs) < 2:
         raise RunError("a performance profile compares several runs: name at least two")
-    without = [run.name for run in runs if run.target is None]
-    if without:
-        raise RunError(
-            f"the task of {', '.join(without)} has no target: a profile compares the steps to it"
-        )
     costs = []
     for run in runs:
         targets = convergence_of([run]).targets.drop_duplicates("family")

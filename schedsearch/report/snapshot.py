@@ -1,10 +1,10 @@
 """Snapshot: a run at one moment, with each frame read once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pandas as pd
 from optuna.trial import FrozenTrial
@@ -13,7 +13,6 @@ from schedsearch.config import StudyConfig
 from schedsearch.confirmation.claim import Confirmation, Confirmed, empty_frame
 from schedsearch.confirmation.read import confirmation_of, confirming_trials
 from schedsearch.confirmation.record import Finalist
-from schedsearch.confirmation.scores import Score, scores_of
 from schedsearch.errors import ScheduleError
 from schedsearch.objective import Objective, find_objective
 from schedsearch.report.edges import searched_rates
@@ -32,10 +31,7 @@ from schedsearch.training.range_test import RangeTest
 
 
 class TrialRow(NamedTuple):
-    """One row of the frame of trials; see `columns.TRIALS`. A missing value is NaN or NA.
-
-    `measured` holds what was measured at the last evaluation, by the names of the objectives.
-    """
+    """One row of the frame of trials; see `frames.TRIAL_COLUMNS`. A missing value is NaN or NA."""
 
     trial: int
     study: str
@@ -43,12 +39,15 @@ class TrialRow(NamedTuple):
     state: str
     peak_lr: float
     warmup_frac: float
-    measured: Mapping[str, float]
+    val_loss: float
+    val_accuracy: float
+    best_val_loss: float
+    best_val_accuracy: float
     train_loss: float
     steps: int
     horizon: int
     spent_steps: int
-    steps_to_target: int | None
+    steps_to_target: int
     seconds: float
     attempt: int
     owner: str
@@ -58,20 +57,10 @@ class TrialRow(NamedTuple):
     schedule: str
 
 
-_MEASURED = ("val_", "ema_val_")  # how the columns of what was measured begin
-
-
 def rows_of(trials: pd.DataFrame) -> list[TrialRow]:
     """Return the rows of a frame of trials, typed."""
-    measured = [name for name in trials.columns if name.startswith(_MEASURED)]
-    fixed = [name for name in TrialRow._fields if name in trials.columns]
-    return [
-        TrialRow(
-            **{"steps_to_target": None} | {name: row[name] for name in fixed},
-            measured={name: row[name] for name in measured},
-        )
-        for row in trials.to_dict("records")
-    ]
+    columns = trials[list(TrialRow._fields)]
+    return [TrialRow(*row) for row in columns.itertuples(index=False, name=None)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +69,7 @@ class Training:
 
     Args:
         diverged: whether it diverged.
-        curve: its evaluations; the columns of `columns.CURVES` from `step` on.
+        curve: its evaluations; the columns of `frames.CURVE_COLUMNS` from `step` on.
     """
 
     diverged: bool
@@ -95,13 +84,12 @@ class Snapshot:
         name: the run's name.
         config: its study file.
         attributes: what it stores of itself; see `Run.attributes`.
-        trials: one row per trial; see `columns.TRIALS`.
-        curves: one row per evaluation; see `columns.CURVES`.
-        rungs: one row per rung that a trial passed; see `columns.RUNGS`.
+        trials: one row per trial; see `frames.TRIAL_COLUMNS`.
+        curves: one row per evaluation; see `frames.CURVE_COLUMNS`.
+        rungs: one row per rung that a trial passed; see `frames.RUNG_COLUMNS`.
         confirmed: what was confirmed on fresh seeds, unless trials have ended since.
         stored: Optuna's trials, by study and number.
         confirming: the trainings of that confirmation.
-        scores: what was read of the test split.
     """
 
     name: str
@@ -113,7 +101,6 @@ class Snapshot:
     confirmed: Confirmation | None
     stored: dict[tuple[str, int], FrozenTrial]
     confirming: Sequence[FrozenTrial] = ()
-    scores: Sequence[Score] = ()
 
     @classmethod
     def of(cls, run: Run) -> "Snapshot":
@@ -127,26 +114,12 @@ class Snapshot:
         )
         confirmed = confirmation_of(run)
         confirming = () if confirmed is None else confirming_trials(run)
-        return cls(
-            run.name,
-            run.config,
-            run.attributes,
-            *frames,
-            confirmed,
-            stored,
-            confirming,
-            scores_of(run),
-        )
+        return cls(run.name, run.config, run.attributes, *frames, confirmed, stored, confirming)
 
     @cached_property
     def objectives(self) -> tuple[Objective, ...]:
         """All that the run's trainings can be compared by; the validation loss first."""
         return stored_objectives(self.attributes)
-
-    @property
-    def told(self) -> tuple[Objective, ...]:
-        """What a sentence says of a training: all but the averaged weights', unless they rank."""
-        return tuple(o for o in self.objectives if not o.averaged or o == self.objective)
 
     @property
     def objective(self) -> Objective:
@@ -190,7 +163,7 @@ class Snapshot:
         return found
 
     def finalists(self) -> pd.DataFrame:
-        """Return one row per finalist; see `claim.confirmation_columns`."""
+        """Return one row per finalist; see `claim.CONFIRMATION_COLUMNS`."""
         measured = [objective.name for objective in self.objectives[1:]]
         return empty_frame(measured) if self.confirmed is None else self.confirmed.frame()
 
@@ -253,6 +226,6 @@ class Snapshot:
         """Return the lowest and the highest peak rate that the run searches."""
         return searched_rates(self.attributes, self.config)
 
-    def test_of(self, schedule: Schedule) -> Mapping[str, float]:
-        """Return what a schedule reached on the test split, by name; empty where nothing did."""
-        return next((each.test for each in self.scores if each.schedule == schedule), {})
+    def test_score(self) -> dict[str, Any]:
+        """Return the schedule that was scored on the test split, and its score; or nothing."""
+        return cast(dict[str, Any], self.attributes.get("test") or {})

@@ -1,12 +1,10 @@
-"""A schedule, a trial, a finalist and what was measured in a few words, for tables and figures."""
+"""A schedule, a trial and a finalist in a few words, for tables and figures."""
 
 import json
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from schedsearch.imports import lazy
-from schedsearch.objective import Objective
 from schedsearch.schedules.families import torch_class_of
 
 if TYPE_CHECKING:
@@ -24,11 +22,9 @@ def short_params(text: str | None) -> str:
     >>> short_params('{"milestones": [0.51234567, 0.75], "gamma": 0.1}')
     'milestones=[0.512, 0.75] gamma=0.1'
     """
-    return "" if text is None or pd.isna(text) else _params(json.loads(text))
-
-
-def _params(params: Mapping[str, Any]) -> str:
-    return " ".join(f"{name}={_short(value)}" for name, value in params.items())
+    if text is None or pd.isna(text):
+        return ""
+    return " ".join(f"{name}={_short(value)}" for name, value in json.loads(text).items())
 
 
 def _short(value: Any) -> str:
@@ -47,91 +43,29 @@ def with_class(family: str) -> str:
     return family if torch_class is None else f"{family} ({torch_class})"
 
 
-def schedule_in_words(schedule: Mapping[str, Any]) -> str:
+def schedule_in_words(family: str, peak_lr: float, warmup_frac: float, params: str | None) -> str:
     """Return a schedule as one line of text.
 
-    Args:
-        schedule: what `Schedule.to_dict` gave; its family need not be imported.
-
-    >>> from schedsearch import Schedule, Warmup
-    >>> schedule_in_words(Schedule("StepLR", 0.1234, {"gamma": 0.5}, Warmup(0.05)).to_dict())
-    'StepLR peak_lr=0.123 warm-up=0.05 step_frac=0.3 gamma=0.5'
-    >>> plateau = Schedule("ReduceLROnPlateau", 0.1, {"mode": "max"}, metric="val_macro_f1")
-    >>> schedule_in_words(plateau.to_dict()).partition(" mode")[0]
-    'ReduceLROnPlateau peak_lr=0.1 metric=val_macro_f1'
+    >>> schedule_in_words("StepLR", 0.1234, 0.05, '{"gamma": 0.5}')
+    'StepLR peak_lr=0.123 warm-up=0.05 gamma=0.5'
     """
-    warmup, metric = schedule["warmup"], schedule.get("metric")
-    parts = (
-        with_class(schedule["family"]),
-        f"peak_lr={schedule['peak_lr']:.3g}",
-        f"warm-up={warmup['frac']:.3g}" if warmup else "",
-        f"metric={metric}" if metric else "",
-        _params(schedule["params"]),
+    warm = f"warm-up={warmup_frac:.3g}" if warmup_frac else ""
+    return " ".join(
+        filter(None, (with_class(family), f"peak_lr={peak_lr:.3g}", warm, short_params(params)))
     )
-    return " ".join(filter(None, parts))
 
 
-def measured_in_words(measured: Mapping[str, float], objectives: Iterable[Objective]) -> str:
-    """Return what was measured, each with its name.
-
-    >>> from schedsearch.objective import OBJECTIVES
-    >>> measured_in_words({"val_loss": 0.1234567, "val_accuracy": 0.9}, OBJECTIVES)
-    'loss 0.1235, accuracy 90.00%'
-    """
-    return ", ".join(f"{o.measure} {o.text(measured[o.name])}" for o in objectives)
-
-
-def reached_in_words(
-    measured: Mapping[str, float], objectives: Iterable[Objective], split: str = "validation"
-) -> str:
-    """Return what was measured, as the object of a sentence.
-
-    Args:
-        measured: values by the names of the objectives.
-        objectives: what is told.
-        split: the data on which it was measured.
-
-    >>> from schedsearch.objective import OBJECTIVES
-    >>> reached_in_words({"val_loss": 0.1234567, "val_accuracy": 0.9}, OBJECTIVES)
-    'a validation loss of 0.1235 and a validation accuracy of 90.00%'
-    """
-    parts = [f"a {split} {o.measure} of {o.text(measured[o.name])}" for o in objectives]
-    return listed(parts)
-
-
-def target_in_words(target: tuple[Objective, float]) -> str:
-    """Return a target as the object of a sentence.
-
-    >>> from schedsearch.objective import ACCURACY
-    >>> target_in_words((ACCURACY, 0.96))
-    'a validation accuracy of 96%'
-    """
-    objective, value = target
-    return f"a {objective.words} of {objective.text(value).replace('.00%', '%')}"
-
-
-def listed(parts: Sequence[str]) -> str:
-    """Return parts of a sentence with commas between them, and "and" before the last.
-
-    >>> listed(["one", "two", "three"]), listed(["one"])
-    ('one, two and three', 'one')
-    """
-    return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
-
-
-def trial_in_words(row: "TrialRow", objectives: Iterable[Objective], width: int = 38) -> str:
+def trial_in_words(row: "TrialRow", width: int = 38) -> str:
     """Return a trial's schedule and result as lines of text short enough for a phone.
 
     Args:
         row: the trial.
-        objectives: what its trainings measure.
         width: the most characters per line.
     """
-    lines = [f"trial {row.trial}"]
-    if pd.notna(row.schedule):
-        lines += textwrap.wrap(schedule_in_words(json.loads(row.schedule)), width)
+    schedule = schedule_in_words(row.family, row.peak_lr, row.warmup_frac, row.params)
+    lines = [f"trial {row.trial}", *textwrap.wrap(schedule, width)]
     if row.state == "finished":
-        lines += textwrap.wrap(measured_in_words(row.measured, objectives), width)
+        lines.append(f"loss {row.val_loss:.4g}, accuracy {row.val_accuracy:.2%}")
     else:
         lines.append(f"{row.state} after {row.steps} steps" if pd.notna(row.steps) else row.state)
     return "\n".join(lines)
@@ -139,6 +73,9 @@ def trial_in_words(row: "TrialRow", objectives: Iterable[Objective], width: int 
 
 def finalist_in_words(finalist: "Finalist", width: int = 38) -> str:
     """Return a finalist's schedule and origin as lines of text short enough for a phone."""
-    text = schedule_in_words(finalist.schedule.to_dict())
+    schedule = finalist.schedule
+    warm = schedule.warmup.frac if schedule.warmup else 0.0
+    params = json.dumps(schedule.to_dict()["params"])
+    text = schedule_in_words(schedule.family, schedule.peak_lr, warm, params)
     origin = "tuned as a baseline" if finalist.trial is None else f"trial {finalist.trial}"
     return "\n".join([origin, *textwrap.wrap(text, width)])

@@ -34,7 +34,6 @@ class Metric:
         weight: by what the values of two pieces of a split are averaged, a function of the outputs
             and targets of a piece; needed only where a split's outputs do not fit into memory.
         finish: what is made of that average (default: nothing).
-        best: a value that none is better than, where there is one: 1 for an accuracy.
 
     Raises:
         ConfigError: a name that is no word, or no such direction.
@@ -50,7 +49,6 @@ class Metric:
     worst: float | None = None
     weight: Callable[[Any, Any], Any] | None = None
     finish: Callable[[Tensor], Tensor] | None = None
-    best: float | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", self.name):
@@ -63,11 +61,6 @@ class Metric:
                 "'minimize' or 'maximize'"
             )
         object.__setattr__(self, "words", self.words or self.name.replace("_", " "))
-
-    @property
-    def is_share(self) -> bool:
-        """Whether it is a fraction from 0 to 1, which is shown in percent."""
-        return {self.worst, self.best} == {0.0, 1.0}
 
     def value(self, outputs: Tree, targets: Tree) -> Tensor:
         """Return the metric of all outputs and targets, a tensor without dimensions."""
@@ -135,12 +128,12 @@ def _of_targets(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 METRICS: tuple[Metric, ...] = (
-    Metric("accuracy", "maximize", _accuracy, worst=0.0, best=1.0, weight=_of_targets),
-    Metric("token_accuracy", "maximize", _token_accuracy, worst=0.0, best=1.0, weight=_of_targets),
-    Metric("perplexity", "minimize", _token_loss, weight=_of_targets, finish=torch.exp, best=1.0),
-    Metric("macro_f1", "maximize", _macro_f1, "macro F1", worst=0.0, best=1.0),
-    Metric("r2", "maximize", _r2, "R²", best=1.0),
-    Metric("mae", "minimize", _mae, "mean absolute error", weight=_numbers, best=0.0),
+    Metric("accuracy", "maximize", _accuracy, worst=0.0, weight=_of_targets),
+    Metric("token_accuracy", "maximize", _token_accuracy, worst=0.0, weight=_of_targets),
+    Metric("perplexity", "minimize", _token_loss, weight=_of_targets, finish=torch.exp),
+    Metric("macro_f1", "maximize", _macro_f1, "macro F1", worst=0.0),
+    Metric("r2", "maximize", _r2, "R²"),
+    Metric("mae", "minimize", _mae, "mean absolute error", weight=_numbers),
 )
 """The ready metrics. Targets of -100 do not count.
 
@@ -197,10 +190,7 @@ def _of_torchmetrics(metric: Any) -> Metric:
         mine.update(outputs, targets)
         return mine.compute()
 
-    low, high = (getattr(metric, f"plot_{end}_bound", None) for end in ("lower", "upper"))
-    if metric.higher_is_better:
-        return Metric(name, "maximize", function, worst=low, best=high)
-    return Metric(name, "minimize", function, worst=high, best=low)
+    return Metric(name, "maximize" if metric.higher_is_better else "minimize", function)
 
 
 def default_metrics(outputs: Tree, targets: Tree) -> tuple[Metric, ...]:

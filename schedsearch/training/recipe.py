@@ -72,7 +72,7 @@ class Recipe:
     @cached_property
     def objectives(self) -> tuple[Objective, ...]:
         """All that a training can be compared by."""
-        metrics = [(m.name, m.direction, m.words, m.is_share) for m in self.task.metrics]
+        metrics = [(m.name, m.direction, m.words) for m in self.task.metrics]
         return objectives_of(metrics, averaged=self.ema is not None)
 
     @property

@@ -14,19 +14,14 @@ from schedsearch import FAMILIES, Schedule, Warmup
 from schedsearch.config import parse_config
 from schedsearch.confirmation.claim import conclude_from
 from schedsearch.confirmation.record import FINALIST, Concluded, Finalist
-from schedsearch.objective import OBJECTIVES, find_objective
+from schedsearch.objective import find_objective
 from schedsearch.report.snapshot import Snapshot
-from schedsearch.store.columns import CURVES, RUNGS, TRIALS, measured_columns
 from schedsearch.store.frames import curves_frame, rungs_frame, trials_frame
 from schedsearch.store.pairs import SEED
 from schedsearch.store.records import PREFIX, SCHEDULE
 
 NAMES = tuple(family.name for family in FAMILIES)
 LOW, HIGH = 0.003, 0.3
-MEASURED: dict[str, Any] = {
-    "objectives": [objective.to_list() for objective in OBJECTIVES],
-    "target": ["val_accuracy", 0.8],
-}
 STATES = {"finished": TrialState.COMPLETE, "diverged": TrialState.COMPLETE}
 
 
@@ -72,11 +67,9 @@ def made_trial(
         "horizon": steps,
         "spent_steps": steps,
         "steps_to_target": next((s for s, a in zip(at, accuracy, strict=True) if a >= 0.8), None),
+        "target_accuracy": 0.8,
         "seconds": steps / 1000,
-        "rungs": [
-            {"horizon": horizon, "val_loss": value, "val_accuracy": 1 - value / 4}
-            for horizon, value in rungs
-        ],
+        "rungs": [(horizon, value, 1 - value / 4) for horizon, value in rungs],
     }
     distributions: dict[str, BaseDistribution] = {
         "family": CategoricalDistribution(tuple(families)),
@@ -180,13 +173,8 @@ def made_run(
             **{"python": "3.11", "platform": "Linux", "host": "here", "device": "cpu"},
             **{"device_name": "", "commit": None, "versions": {"torch": "2.9"}},
         },
-        **MEASURED,
     }
-    frames = (
-        trials_frame(studies, measured_columns(TRIALS, OBJECTIVES)),
-        curves_frame(studies, measured_columns(CURVES, OBJECTIVES)),
-        rungs_frame(studies, measured_columns(RUNGS, OBJECTIVES)),
-    )
+    frames = (trials_frame(studies), curves_frame(studies), rungs_frame(studies))
     stored = {(study, trial.number): trial for study, every in studies for trial in every}
     config, confirmed = parse_config(content), None
     held: list[FrozenTrial] = []

@@ -328,7 +328,7 @@ class Started(nn.Module):
 def _frozen() -> nn.Module:
     """Return a model whose first layer is not trained, and the same for all seeds."""
     model = mlp(8, 2)
-    first = model[0]
+    first = model[0]  # type: ignore[index]
     first.requires_grad_(False)
     with torch.no_grad():
         first.weight.copy_(torch.linspace(-1, 1, 128).sin().view(16, 8))
@@ -390,7 +390,7 @@ class _Rows(Dataset[tuple[Tensor, Tensor]]):
         return len(self.split)
 
     def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
-        return self.split.inputs[row], self.split.targets[row]
+        return self.split.inputs[row], self.split.targets[row]  # type: ignore[index]
 
 
 def _of_rows(folder: Any) -> Data:
@@ -402,7 +402,7 @@ def _of_rows(folder: Any) -> Data:
 
 def _loader(split: Split, seed: int, *, workers: int = 0) -> DataLoader[Any]:
     return DataLoader(
-        TensorDataset(split.inputs, split.targets),
+        TensorDataset(split.inputs, split.targets),  # type: ignore[arg-type]
         batch_size=16,
         shuffle=True,
         drop_last=True,

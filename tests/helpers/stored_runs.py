@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from made_runs import MEASURED
 from optuna.trial import FrozenTrial
 
 from schedsearch import Run, open_run
@@ -44,7 +43,6 @@ def fill(place: Place, studies: Mapping[str, Sequence[FrozenTrial]], **changes: 
             "fingerprint": "0123456789abcdef",
             "seeds": {"study": 0, "training": 1},
             "identity": {"model": "mlp"},
-            **MEASURED,
         }
         for key, value in described.items():
             storage.set_study_system_attr(study._study_id, f"{PREFIX}{key}", value)

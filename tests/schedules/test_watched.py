@@ -12,18 +12,13 @@ from schedsearch.schedules.schedule import Schedule
 from schedsearch.schedules.space import make_space
 from schedsearch.schedules.wrappers import PlateauLR
 
-PARAMS: dict[str, float | str] = {
-    "mode": "min",
-    "factor": 0.5,
-    "patience_frac": 0.0,
-    "threshold": 0.01,
-}
+PARAMS = {"mode": "min", "factor": 0.5, "patience_frac": 0.0, "threshold": 0.01}
 
 
 def rates_of(metrics: list[float], mode: str) -> list[float]:
     """Return the rate after each metric."""
     optimizer = SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    schedule = Schedule("ReduceLROnPlateau", 1.0, {**PARAMS, "mode": mode})
+    schedule = Schedule("ReduceLROnPlateau", 1.0, PARAMS | {"mode": mode})
     scheduler = cast(PlateauLR, schedule.build(optimizer, len(metrics), evals=len(metrics)))
     rates = []
     for metric in metrics:

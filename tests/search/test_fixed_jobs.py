@@ -9,7 +9,6 @@ import optuna
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rows import curve_of, row
 
 from schedsearch.compat import storage_of
 from schedsearch.objective import find_objective
@@ -24,6 +23,7 @@ from schedsearch.store.queue import Queue
 from schedsearch.store.records import read_result
 from schedsearch.store.writing import writer_of
 from schedsearch.tasks.registry import load_task
+from schedsearch.training.curve import Curve, Evaluation
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.recipe import Ended, Job, Recipe
 
@@ -40,8 +40,8 @@ def jobs(rates: int, seeds: int) -> list[Job]:
 
 
 def ended(job: Job, loss: float = 0.5, **how: Any) -> Ended:
-    rows = tuple(row(step, 0.1, loss, loss, 0.9, 0.1) for step in job.eval_steps)
-    return Ended(job, curve_of(rows, **how))
+    rows = tuple(Evaluation(step, 0.1, loss, loss, 0.9, 0.1) for step in job.eval_steps)
+    return Ended(job, Curve(rows, 2.3, **how))
 
 
 def train(policy: FixedJobs, claims: list[Claim]) -> None:

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import optuna
 import pytest
-from rows import curve_of, row
 
 from schedsearch import Curve, Run, StudyConfig
 from schedsearch.search.context import open_context
@@ -26,11 +25,12 @@ from schedsearch.store.optuna_tables import write_results
 from schedsearch.store.place import place_run
 from schedsearch.store.records import read_columns, read_result, read_schedule
 from schedsearch.training.choice.trainer import Trainer
+from schedsearch.training.curve import Evaluation
 from schedsearch.training.recipe import Ended, JobSource
 
 
 def curve(steps: Sequence[int] = (12, 24, 36, 48, 60), **how: Any) -> Curve:
-    return curve_of([row(s, 0.1, 1.0, 1.0 / s, 0.9, 0.1) for s in steps], **how)
+    return Curve(tuple(Evaluation(s, 0.1, 1.0, 1.0 / s, 0.9, 0.1) for s in steps), 2.3, **how)
 
 
 @dataclass

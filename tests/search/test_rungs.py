@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rows import curve_of, row
 
 from schedsearch import Curve
 from schedsearch.config import parse_config
@@ -17,13 +16,14 @@ from schedsearch.search.draft import Draft, draft_of
 from schedsearch.search.plan import Plan
 from schedsearch.search.rungs import Climb, Rungs, promoted
 from schedsearch.tasks.registry import load_task
+from schedsearch.training.curve import Evaluation
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.recipe import Job, Recipe
 
 
 def curve(value: float, *, diverged: bool = False, steps: int = 10) -> Curve:
     """Make a curve that ends with a value, as loss and as accuracy."""
-    return curve_of([row(steps, 0.1, 1.0, value, value, 0.1)], diverged=diverged)
+    return Curve((Evaluation(steps, 0.1, 1.0, value, value, 0.1),), 2.3, diverged=diverged)
 
 
 TASK = load_task("digits")
@@ -52,7 +52,7 @@ def test_the_best_of_a_rung_go_on_and_nothing_that_diverged(
     assert set(chosen) <= alive
     assert len(chosen) == min(len(alive), -(-len(curves) // eta))
     sign = 1 if objective.name == "val_loss" else -1
-    value = {i: sign * curves[i].final.value(objective.name) for i in alive}
+    value = {i: sign * getattr(curves[i].final, objective.name) for i in alive}
     for one in chosen:
         for other in alive - set(chosen):
             assert (value[one], one) < (value[other], other)

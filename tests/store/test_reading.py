@@ -15,6 +15,7 @@ from stored_runs import store_run
 from schedsearch import Run, open_run
 from schedsearch.compat import storage_of, trial_id_of
 from schedsearch.store import reading
+from schedsearch.store.frames import curves_frame, rungs_frame, trials_frame
 from schedsearch.store.leases import ATTEMPT, LEASE, OWNER
 from schedsearch.store.place import run_names, study_ids
 from schedsearch.store.reading import read_trials, study_attributes
@@ -59,9 +60,9 @@ def test_frames_are_those_of_optunas_trials(made: Run, way: bool) -> None:
     studies = made.studies()
     assert [len(trials) for _, trials in studies] == [14]
     for ours, theirs in (
-        (made.trials(), made.frame_of_trials(studies)),
-        (made.curves(), made.frame_of_curves(studies)),
-        (made.rungs(), made.frame_of_rungs(studies)),
+        (made.trials(), trials_frame(studies)),
+        (made.curves(), curves_frame(studies)),
+        (made.rungs(), rungs_frame(studies)),
     ):
         assert len(ours) == len(theirs)
         pd.testing.assert_frame_equal(ours, theirs)

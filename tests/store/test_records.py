@@ -6,14 +6,12 @@ import random
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
-from rows import curve_of, row
 
 from schedsearch import Curve, Schedule, Warmup
 from schedsearch.compat import database_of, storage_of, trial_id_of
@@ -29,13 +27,9 @@ from schedsearch.store.records import (
     result_of,
     system_attrs,
 )
-from schedsearch.tasks.registry import load_task
-from schedsearch.training.optimizers import OptimizerSpec
-from schedsearch.training.recipe import Recipe
+from schedsearch.training.curve import Evaluation
 
 LIMIT = 64_000  # MySQL's TEXT
-TASK = load_task("digits")
-RECIPE = Recipe(TASK, OptimizerSpec(), 3)
 
 
 def awkward_curve(rows: int, last: float = 0.5) -> Curve:
@@ -45,11 +39,14 @@ def awkward_curve(rows: int, last: float = 0.5) -> Curve:
     def number() -> float:
         return -draw.uniform(1.0, 2.0) * 10.0 ** draw.randint(-308, -300)
 
-    return curve_of(
-        [
-            row(10**6 + i, number(), number(), number() if i < rows - 1 else last, 0.1, number())
+    return Curve(
+        tuple(
+            Evaluation(
+                1_000_000 + i, number(), number(), number() if i < rows - 1 else last, 0.1, number()
+            )
             for i in range(rows)
-        ]
+        ),
+        initial_loss=2.3,
     )
 
 
@@ -78,7 +75,7 @@ def attributes(database: Path) -> list[tuple[str, str, str]]:
 
 
 def store(study: optuna.Study, trial: optuna.Trial, curve: Curve) -> None:
-    for key, value in system_attrs(curve, result_of(curve, RECIPE)).items():
+    for key, value in system_attrs(curve, result_of(curve, 0.9)).items():
         storage_of(study).set_trial_system_attr(trial_id_of(trial), key, value)
 
 
@@ -112,10 +109,10 @@ def test_curves_that_end_in_no_number_come_back_too(study: optuna.Study, last: f
 def test_a_result_sums_a_curve_up() -> None:
     losses, accuracies = (0.9, 0.4, 0.6), (0.5, 0.9, 0.8)
     rows = tuple(
-        row(10 * (i + 1), 0.1, 1.0 - i / 10, losses[i], accuracies[i], i + 0.5) for i in range(3)
+        Evaluation(10 * (i + 1), 0.1, 1.0 - i / 10, losses[i], accuracies[i], i + 0.5)
+        for i in range(3)
     )
-    aimed = Recipe(replace(TASK, target=("val_accuracy", 0.85)), OptimizerSpec(), 3)
-    assert result_of(curve_of(rows), aimed) == {
+    assert result_of(Curve(rows, 2.3), 0.85) == {
         "diverged": False,
         "val_loss": 0.6,
         "val_accuracy": 0.8,
@@ -125,13 +122,10 @@ def test_a_result_sums_a_curve_up() -> None:
         "initial_loss": 2.3,
         "steps": 30,
         "steps_to_target": 20,
+        "target_accuracy": 0.85,
         "seconds": 2.5,
     }
-    assert result_of(curve_of(rows), RECIPE)["steps_to_target"] is None
-    bare = Recipe(replace(TASK, target=None), OptimizerSpec(), 3)
-    assert "steps_to_target" not in result_of(curve_of(rows), bare)
-    falls = Recipe(replace(TASK, target=("val_loss", 0.5)), OptimizerSpec(), 3)
-    assert result_of(curve_of(rows), falls)["steps_to_target"] == 20
+    assert result_of(Curve(rows, 2.3), 0.95)["steps_to_target"] is None
 
 
 def test_a_trial_without_anything_reads_as_empty(study: optuna.Study) -> None:

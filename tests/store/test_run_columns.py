@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from schedsearch import Run
-from schedsearch.objective import LOSS, Objective
-from schedsearch.store.columns import CURVES, RUNGS, TRIALS, Column, measured_columns
+from schedsearch.store.columns import CURVES, RUNGS, TRIALS, Column, dtypes_of
+from schedsearch.store.frames import CURVE_COLUMNS, RUNG_COLUMNS, TRIAL_COLUMNS
 
 
 @pytest.mark.parametrize(
@@ -36,13 +36,8 @@ def test_every_column_means_something_and_every_number_has_a_unit(
         assert column.unit or not measured, column.name
 
 
-def test_a_run_has_the_columns_that_its_task_measures() -> None:
-    error = Objective("val_mae", "minimize", "validation mean absolute error")
-    bare = {column.name for column in measured_columns(TRIALS, (LOSS,), has_target=False)}
-    assert bare == {column.name for column in TRIALS} - {"steps_to_target"}
-    measured = {c.name: c for c in measured_columns(TRIALS, (LOSS, error))}
-    assert measured.keys() - bare == {"val_mae", "best_val_mae", "steps_to_target"}
-    assert measured["best_val_mae"].meaning.startswith("lowest validation mean absolute error")
-    assert [c.name for c in measured_columns(CURVES, (LOSS, error))][-3:] == [
-        *("val_loss", "val_mae", "seconds")
-    ]
+def test_casts_use_the_same_columns() -> None:
+    assert dtypes_of(TRIALS) == TRIAL_COLUMNS
+    assert dtypes_of(CURVES) == CURVE_COLUMNS
+    assert dtypes_of(RUNGS) == RUNG_COLUMNS
+    assert (TRIAL_COLUMNS["steps"], CURVE_COLUMNS["step"]) == ("Int64", "int64")

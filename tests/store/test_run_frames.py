@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
-from rows import CURVE_COLUMNS, TRIAL_COLUMNS
 
 from schedsearch import Run, Schedule, StudyConfig, open_run
 from schedsearch.errors import ConfigError, RunError
@@ -19,6 +18,7 @@ from schedsearch.report.leaderboard import LEADERBOARD_COLUMNS, leaderboard_of
 from schedsearch.search.create import open_study
 from schedsearch.search.draft import draft_of
 from schedsearch.store.connect import open_storage
+from schedsearch.store.frames import CURVE_COLUMNS, TRIAL_COLUMNS
 from schedsearch.store.place import place_run
 from schedsearch.store.run import delete_run
 

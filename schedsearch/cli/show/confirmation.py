@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _SHOWN = (
     *("schedule", "torch_class", "roles", "mean", "low", "high", "difference", "p", "told apart"),
-    "diverged",
+    *("diverged", "test_accuracy"),
 )
 
 
@@ -28,8 +28,7 @@ def print_confirmation(confirmed: "Confirmation") -> None:
         f"\nConfirmed on {seeds} fresh seeds ({trainings} trainings; "
         f"mean {confirmed.objective.name}):"
     )
-    tested = [name for name in map(str, frame) if name.startswith("test_")]
-    print_table(frame[[name for name in (*_SHOWN, *tested) if name in frame]])
+    print_table(frame[[name for name in _SHOWN if name in frame]])
     typer.echo(confirmed.sentence())
     saved = confirmed.saved
     typer.echo(

@@ -42,7 +42,8 @@ class Result:
     confirmed: bool
     schedule: dict[str, Any] | None
     trial: int | None
-    test: dict[str, float] | None
+    test_loss: float | None
+    test_accuracy: float | None
     best_path: str | None
     report_path: str | None
     trials: int
@@ -157,10 +158,8 @@ KINDS = (
             "confirmed": "whether the winner was found on fresh seeds",
             "schedule": "the winner, as best.json has it; null until concluded",
             "trial": "its trial; null for one that was tuned for the confirmation",
-            "test": (
-                "its loss and metrics on the test split, by name; null when there is none, or when "
-                "it diverged there"
-            ),
+            "test_loss": "on the test split; null when it diverged there",
+            "test_accuracy": "on the test split; null when it diverged there",
             "best_path": "where best.json is; null until concluded",
             "report_path": "where report.html is; null when none was written",
             "trials": "trials of the search that this call trained",

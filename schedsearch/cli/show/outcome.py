@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from schedsearch.finish import Winner
     from schedsearch.launch import Outcome
     from schedsearch.search.timing import Clock
-    from schedsearch.store.run import Run
 
 _OTHERS_TRAIN = "Other processes still train; the one that ends last writes best.json"
 
@@ -34,7 +33,7 @@ def print_outcome(outcome: "Outcome") -> None:
     confirmed = confirmation_of(run)
     if confirmed is not None:
         print_confirmation(confirmed)
-    _print_winner(outcome.winner, run, is_confirmed=confirmed is not None)
+    _print_winner(outcome.winner, is_confirmed=confirmed is not None)
     _print_time(outcome.clock)
     _print_files(outcome)
     typer.echo("Reuse it in your own training:")
@@ -56,21 +55,19 @@ def print_confirmed(outcome: "Outcome") -> None:
     _print_files(outcome)
 
 
-def _print_winner(winner: "Winner", run: "Run", *, is_confirmed: bool) -> None:
-    from schedsearch.report.wording import measured_in_words, short_params
+def _print_winner(winner: "Winner", *, is_confirmed: bool) -> None:
+    from schedsearch.report.wording import short_params
 
     schedule = winner.schedule
     params = short_params(json.dumps(schedule.to_dict()["params"]))
     warm = f" warm-up={schedule.warmup.frac:.3g}" if schedule.warmup else ""
-    metric = f" metric={schedule.metric}" if schedule.metric else ""
     typer.echo(
         f"\n{'Winner' if is_confirmed else 'Best, not confirmed on fresh seeds'}: "
-        f"{schedule.family} with peak_lr={schedule.peak_lr:.4g}{warm}{metric} {params}".rstrip()
+        f"{schedule.family} with peak_lr={schedule.peak_lr:.4g}{warm} {params}".rstrip()
     )
-    if winner.score is not None and winner.score.test:
-        measured = {f"val_{name}": value for name, value in winner.score.test.items()}
-        told = measured_in_words(measured, (o for o in run.objectives if o.name in measured))
-        typer.echo(f"On the test split, trained once more on a fresh seed: {told}")
+    accuracy = winner.score.test_accuracy
+    if accuracy is not None:
+        typer.echo(f"Test accuracy, trained once more on a fresh seed: {accuracy:.4f}")
 
 
 def _print_time(clock: "Clock") -> None:
@@ -104,7 +101,8 @@ def print_result(outcome: "Outcome") -> None:
         confirmed=winner is not None and confirmation_of(outcome.run) is not None,
         schedule=None if winner is None else winner.schedule.to_dict(),
         trial=None if winner is None else winner.trial,
-        test=dict(score.test) if score is not None and score.test else None,
+        test_loss=None if score is None else score.test_loss,
+        test_accuracy=None if score is None else score.test_accuracy,
         best_path=str(outcome.best_path) if winner else None,
         report_path=None if outcome.report_path is None else str(outcome.report_path),
         trials=clock.trials,

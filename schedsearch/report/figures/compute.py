@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schedsearch.imports import lazy
+from schedsearch.objective import find_objective
 from schedsearch.report.figures.chart import Axis, Chart, Panel, Series
-from schedsearch.report.figures.compared import objective_of, with_objective
 from schedsearch.report.figures.figure import Figure
 from schedsearch.report.figures.scales import objective_axis
 from schedsearch.report.wording import trial_in_words
@@ -23,7 +23,7 @@ def table(run: Snapshot) -> pd.DataFrame:
     """Return one row per trial, in the order in which trials ended; no rows before one finished.
 
     Columns: family, trial, state, words, steps_so_far and seconds_so_far (of training, summed over
-    trials), best_of_all and best_of_family (the best final value so far), and what that value is.
+    trials), best_of_all and best_of_family (the best final value so far), name (of that value).
     """
     ended = run.ended().reset_index(drop=True)
     lowest = run.objective.minimizes
@@ -34,21 +34,22 @@ def table(run: Snapshot) -> pd.DataFrame:
             "family": ended["family"],
             "trial": ended["trial"],
             "state": ended["state"],
-            "words": [trial_in_words(row, run.told) for row in run.rows(ended)],
+            "words": [trial_in_words(row) for row in run.rows(ended)],
             "steps_so_far": run.spent(ended).cumsum(),
             "seconds_so_far": ended["seconds"].fillna(0.0).cumsum(),
             "best_of_all": (value.cummin() if lowest else value.cummax()).ffill(),
             "best_of_family": by_family.cummin() if lowest else by_family.cummax(),
+            "name": run.objective.name,
         }
     )
-    return with_objective(found if value.notna().any() else found.head(0), run.objective)
+    return found if value.notna().any() else found.head(0)
 
 
 def draw(trials: pd.DataFrame) -> Chart:
     """Draw the best of all and of each family as steps; points mark improvements of the best."""
     best = trials["best_of_all"]
     better = trials[best.notna() & (best != best.shift())]
-    objective = objective_of(trials)
+    objective = find_objective(str(trials["name"].iloc[0]))
     axis = objective_axis(objective, best.dropna(), f"final {objective.words}")
 
     def panel(so_far: str, label: str) -> Panel:

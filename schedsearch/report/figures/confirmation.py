@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from schedsearch.objective import find_objective
 from schedsearch.report.figures.chart import Axis, Chart, Panel, Series
-from schedsearch.report.figures.compared import objective_of, with_objective
 from schedsearch.report.figures.figure import Figure
 
 if TYPE_CHECKING:
@@ -15,18 +15,17 @@ if TYPE_CHECKING:
 
 
 def table(run: Snapshot) -> pd.DataFrame:
-    """Return the finalists that diverged on no seed; see `claim.CONFIRMATION`."""
+    """Return the finalists that diverged on no seed; see `claim.CONFIRMATION_COLUMNS`."""
     frame = run.finalists()
-    return with_objective(frame[frame["mean"].notna()], run.objective)
+    return frame[frame["mean"].notna()].assign(name=run.objective.name)
 
 
 def draw(finalists: pd.DataFrame) -> Chart:
     """Draw each mean with its interval; hollow if it can be told apart from the winner."""
-    objective, series, ticks = objective_of(finalists), [], []
-    say = objective.text
+    series, ticks = [], []
     for position, row in enumerate(finalists.to_dict("records")):
         family, label = str(row["family"]), str(row["schedule"])
-        interval = f"{say(row['mean'])} ({say(row['low'])} to {say(row['high'])})"
+        interval = f"{row['mean']:.4g} ({row['low']:.4g} to {row['high']:.4g})"
         words = f"{label}\n{interval}, {row['seeds']} seeds"
         if position:
             apart = "can" if row["told_apart"] else "can't"
@@ -40,8 +39,9 @@ def draw(finalists: pd.DataFrame) -> Chart:
                 high=(float(row["high"]),),
             )
         )
+    objective = find_objective(str(finalists["name"].iloc[0]))
     what = f"mean final {objective.words}\nover {finalists['seeds'].iloc[0]} fresh seeds"
-    x = Axis(what, percent=objective.share)
+    x = Axis(what, percent=not objective.minimizes)
     y = Axis("", ticks=tuple(ticks), reverse=True, span=(-0.6, len(ticks) - 0.4))
     return Chart("Confirmation on fresh seeds", (Panel(x, y, tuple(series), (), len(ticks)),))
 

@@ -1,4 +1,4 @@
-"""Convergence: the best of each family, what an evaluation measures against steps.
+"""Convergence: the best of each family, validation loss and accuracy against steps.
 
 A family with a confirmed schedule is shown by its best finalist on all fresh seeds: the median, and
 the range from the lowest to the highest. The range shows how far trainings differ; how well the
@@ -9,14 +9,13 @@ trial, one training on the search's seed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from schedsearch.imports import lazy
-from schedsearch.objective import Objective
 from schedsearch.report.figures.chart import Axis, Chart, Panel, Series
-from schedsearch.report.figures.compared import OBJECTIVE_COLUMNS, objective_of, with_objective
 from schedsearch.report.figures.figure import Figure
-from schedsearch.report.figures.scales import curve_axis
+from schedsearch.report.figures.scales import accuracy_axis, loss_axis
 from schedsearch.report.wording import finalist_in_words, trial_in_words
 
 if TYPE_CHECKING:
@@ -29,31 +28,20 @@ else:
     pd = lazy("pandas")
     np = lazy("numpy")
 
+_WORST = {"val_loss": inf, "val_accuracy": -inf}  # the value of a training that has diverged
 COLUMNS = (
-    *("family", "trial", "seeds", "diverged", "step", *OBJECTIVE_COLUMNS),
-    *("value", "low", "high", "words"),
+    *("family", "trial", "seeds", "diverged", "step"),
+    *(f"{name}{end}" for name in _WORST for end in ("", "_low", "_high")),
+    "words",
 )
-_MOST_METRICS = 3
-
-
-def shown(run: Snapshot) -> list[Objective]:
-    """Return what is drawn: the loss, the first metrics, and of averaged weights what ranks.
-
-    What ranks trials is always among them.
-    """
-    plain = [each for each in run.objectives if not each.averaged]
-    metrics = sorted(plain[1:], key=lambda each: each != run.objective)[:_MOST_METRICS]
-    averaged = [each for each in run.objectives if each.averaged]
-    kept = [each for each in averaged[:1] + averaged[1:] if each in (averaged[0], run.objective)]
-    return [each for each in plain if each in (plain[0], *metrics)] + kept
 
 
 def table(run: Snapshot) -> pd.DataFrame:
-    """Return one row per evaluation of the best of each family and value, with COLUMNS.
+    """Return one row per evaluation of the best of each family, with COLUMNS.
 
     `seeds` is the number of trainings behind a row, `diverged` how many of them had diverged by
     then. A diverged training counts as the worst value in the median, and is left out of the
-    range, `low` to `high`. A single training has no range.
+    range. A single training has no range.
     """
     best, parts = run.best_finalists(), []
     for row in run.best_rows():
@@ -61,104 +49,96 @@ def table(run: Snapshot) -> pd.DataFrame:
             parts.append(_over_seeds(run, finalist))
         else:
             curve = run.curve_of(row.study, row.trial)
-            head = curve[["family", "trial", "step"]].assign(seeds=1, diverged=0)
-            head = head.assign(words=trial_in_words(row, run.told))
-            parts.append({o: head.assign(value=curve[o.name]) for o in shown(run)})
+            parts.append(curve.assign(seeds=1, diverged=0, words=trial_in_words(row)))
     parts += [_over_seeds(run, finalist) for finalist in best.values()]
-    frames = [
-        with_objective(part[objective], objective).reindex(columns=list(COLUMNS))
-        for objective in shown(run)
-        for part in parts
-        if len(part[objective])
-    ]
-    if not frames:
+    parts = [part.reindex(columns=list(COLUMNS)) for part in parts if len(part)]
+    if not parts:
         return pd.DataFrame([], columns=list(COLUMNS))
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(parts, ignore_index=True)
 
 
-def _over_seeds(run: Snapshot, each: Confirmed) -> dict[Objective, pd.DataFrame]:
+def _over_seeds(run: Snapshot, each: Confirmed) -> pd.DataFrame:
     """Return the evaluations of a finalist over its seeds, until half of its trainings diverged."""
     curves = [_sound(training) for training in run.trainings_of(each)]
     steps = max((curve.index for curve in curves), key=len)
-    number = each.finalist.trial
-    head = pd.DataFrame({"step": steps}).assign(
-        diverged=[sum(step not in curve.index for curve in curves) for step in steps],
+    made: dict[str, Any] = {}
+    for name, worst in _WORST.items():
+        values = np.array([curve[name].reindex(steps).fillna(worst) for curve in curves])
+        known = np.ma.masked_invalid(values)
+        made |= {name: np.median(values, axis=0), f"{name}_low": known.min(axis=0).filled(np.nan)}
+        made |= {f"{name}_high": known.max(axis=0).filled(np.nan)}
+    made |= {"diverged": [sum(step not in curve.index for curve in curves) for step in steps]}
+    frame = pd.DataFrame({"step": steps, **made}).assign(
         family=each.finalist.schedule.family,
-        trial=np.nan if number is None else number,
+        trial=np.nan if each.finalist.trial is None else each.finalist.trial,
         seeds=len(curves),
         words=finalist_in_words(each.finalist),
     )
-    made: dict[Objective, pd.DataFrame] = {}
-    kept: Any = None
-    for objective in shown(run):
-        rows = [curve[objective.name].reindex(steps).fillna(objective.worst) for curve in curves]
-        values = np.array(rows)
-        known = np.ma.masked_invalid(values)
-        ends = {"low": known.min(axis=0), "high": known.max(axis=0)}
-        filled = {name: end.filled(np.nan) for name, end in ends.items()}
-        middle = np.median(values, axis=0)
-        kept = np.isfinite(middle) if kept is None else kept  # the loss, which comes first
-        made[objective] = head.assign(value=middle, **filled)[kept]
-    return made
+    kept: pd.DataFrame = frame[np.isfinite(frame["val_loss"])]
+    return kept
 
 
 def _sound(training: Training) -> pd.DataFrame:
     """Return a training's evaluations by step, without the one at which it diverged."""
-    rows = training.curve.set_index("step")
+    rows = training.curve[["step", *_WORST]].set_index("step")
     return rows.iloc[:-1] if training.diverged else rows
 
 
 def draw(evaluations: pd.DataFrame) -> Chart:
-    """Draw a panel per value: one line per family, with a band if it stands for several seeds."""
-    panels, shares = [], False
-    for _, rows in evaluations.groupby("name", sort=False):
-        objective = objective_of(rows)
-        values = np.ravel(rows[["value", "low", "high"]].to_numpy(dtype=float))
-        axis, scaled = curve_axis(objective, values[np.isfinite(values)], objective.words)
-        shares = shares or axis.reverse
-        series = [
-            drawn
-            for _, of_family in rows.groupby("family", sort=False)
-            for drawn in _series(of_family, objective, scaled)
-        ]
-        series.sort(key=lambda drawn: drawn.kind)  # bands behind lines
-        panels.append(Panel(Axis("optimizer step"), axis, tuple(series)))
-    seeds, notes = int(evaluations["seeds"].max()), []
-    if shares:
-        notes.append("Close to 100%, the scale shows the errors that are left")
-    if seeds > 1:
-        notes.append(
-            f"Band: lowest to highest of {seeds} fresh seeds, its line the median; "
-            "no band: one training"
-        )
-    return Chart("Convergence of the best of each family", tuple(panels), ". ".join(notes))
+    """Draw two panels: one line per family, with a band if it stands for several trainings."""
+    of = {
+        name: np.ravel(evaluations[[name, f"{name}_low", f"{name}_high"]].to_numpy(dtype=float))
+        for name in _WORST
+    }
+    of = {name: values[np.isfinite(values)] for name, values in of.items()}
+    accuracy, scaled = accuracy_axis(of["val_accuracy"].tolist())
+    step, loss = Axis("optimizer step"), loss_axis(of["val_loss"].tolist())
+    losses, accuracies = [], []
+    for _, rows in evaluations.groupby("family", sort=False):
+        losses += _series(rows, "val_loss", "{:.4g}", lambda value: value)
+        accuracies += _series(rows, "val_accuracy", "{:.2%}", scaled)
+    seeds = int(evaluations["seeds"].max())
+    return Chart(
+        "Convergence of the best of each family",
+        tuple(
+            Panel(step, y, tuple(sorted(series, key=lambda s: s.kind)))  # bands behind lines
+            for y, series in ((loss, losses), (accuracy, accuracies))
+        ),
+        f"Band: lowest to highest of {seeds} fresh seeds, its line the median; "
+        "no band: one training"
+        if seeds > 1
+        else "",
+    )
 
 
 def _series(
-    rows: pd.DataFrame, objective: Objective, scaled: Callable[[float], float]
+    rows: pd.DataFrame, name: str, number: str, scaled: Callable[[float], float]
 ) -> list[Series]:
     """Return the line of a family, and its band if it has one."""
-    family, say = str(rows["family"].iloc[0]), objective.text
-    steps, middle = tuple(rows["step"]), tuple(map(scaled, rows["value"]))
+    family, say = str(rows["family"].iloc[0]), number.format
+    steps, middle = tuple(rows["step"]), tuple(map(scaled, rows[name]))
     texts, many = [], int(rows["seeds"].iloc[0]) > 1
     for row in rows.to_dict("records"):
-        text = f"step {row['step']}: {say(row['value'])}"
+        text = f"step {row['step']}: {say(row[name])}"
         if many:
-            ends = f"{say(row['low'])} to {say(row['high'])}"
+            ends = f"{say(row[f'{name}_low'])} to {say(row[f'{name}_high'])}"
             text += f" ({ends})\nmedian and range of {row['seeds']} fresh seeds"
         if row["diverged"]:
             text += f", {row['diverged']} diverged"
         texts.append(f"{text}\n{row['words']}")
     made = [Series(family, "line", steps, middle, tuple(texts), family)]
     if many:
-        low, high = (tuple(map(scaled, rows[end])) for end in ("low", "high"))
+        low, high = (tuple(map(scaled, rows[f"{name}_{end}"])) for end in ("low", "high"))
         made.append(Series(family, "band", steps, middle, "", family, low=low, high=high))
     return made
 
 
 FIGURE = Figure(
     "convergence",
-    "The best of each family, on the data that no step was taken with.",
+    (
+        "The best of each family, on the data that no step was taken with. Where accuracies come "
+        "close to 100%, the scale shows the errors that are left."
+    ),
     table,
     draw,
     in_dashboard=True,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from schedsearch.objective import objective_in
 from schedsearch.report.figures.chart import Axis, Chart, Guide, Panel
-from schedsearch.report.figures.compared import objective_of, with_objective
 from schedsearch.report.figures.figure import Figure
 from schedsearch.report.figures.scales import objective_axis
 from schedsearch.report.figures.trials import points, shelf, trials_table, wrapped
@@ -20,15 +20,15 @@ def table(run: Snapshot) -> pd.DataFrame:
     """Return family, trial, state, words and the final value (missing if the trial diverged)."""
     found = trials_table(run, run.objective.name)
     found[run.objective.name] = found[run.objective.name].where(found["state"] != "diverged")
-    return with_objective(found, run.objective)
+    return found
 
 
 def draw(trials: pd.DataFrame) -> Chart:
     """Draw one row of points per family, the best family on top."""
-    objective = objective_of(trials)
+    objective = objective_in(trials)
     name = objective.name
     axis = objective_axis(objective, trials[name].dropna(), f"final {objective.words}")
-    beyond = shelf(trials[name], objective, log=axis.log)
+    beyond = shelf(trials[name], axis.log) if objective.minimizes else 0.0
     families = list(dict.fromkeys(trials["family"]))
     row_of = {family: i for i, family in enumerate(families)}
     scattered = (trials["trial"] * 0.618034 % 1 - 0.5) * 0.6  # so that equal values are visible
@@ -47,8 +47,8 @@ def draw(trials: pd.DataFrame) -> Chart:
 FIGURE = Figure(
     "families",
     (
-        "One point per trial, best family on top. Diverged trials are crosses at the worst edge, "
-        "pruned ones hollow, at the value they had when they were stopped."
+        "One point per trial, best family on top. Diverged trials are crosses at the right edge, "
+        "pruned ones hollow, at the loss they had when they were stopped."
     ),
     table,
     draw,

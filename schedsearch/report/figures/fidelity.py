@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from schedsearch.objective import find_objective
 from schedsearch.report.figures.chart import Chart, Panel
-from schedsearch.report.figures.compared import (
-    OBJECTIVE_COLUMNS,
-    objective_of,
-    with_objective,
-)
 from schedsearch.report.figures.figure import Figure
 from schedsearch.report.figures.scales import objective_axis
 from schedsearch.report.figures.trials import points, trials_table
@@ -19,7 +15,7 @@ if TYPE_CHECKING:
 
     from schedsearch.report.snapshot import Snapshot
 
-COLUMNS = ("family", "trial", "state", "words", "horizon", "short", "final", *OBJECTIVE_COLUMNS)
+COLUMNS = ("family", "trial", "state", "words", "horizon", "short", "final", "name")
 
 
 def table(run: Snapshot) -> pd.DataFrame:
@@ -34,14 +30,15 @@ def table(run: Snapshot) -> pd.DataFrame:
     joined = joined.assign(
         final=joined[run.objective.name], short=joined[f"{run.objective.name}_short"]
     )
-    joined = with_objective(joined, run.objective)[list(COLUMNS)]
-    return joined.sort_values("horizon", kind="stable")
+    return joined.assign(name=run.objective.name)[list(COLUMNS)].sort_values(
+        "horizon", kind="stable"
+    )
 
 
 def draw(pairs: pd.DataFrame) -> Chart:
     """Draw one panel per shorter horizon, one point per trial, with the rank correlation."""
     panels = []
-    objective = objective_of(pairs)
+    objective = find_objective(str(pairs["name"].iloc[0]))
     for horizon, rows in pairs.groupby("horizon"):
         label = f"{objective.words} at {horizon} steps"
         if len(rows) >= 4:

@@ -15,13 +15,11 @@ from schedsearch.report.figures.figure import Figure
 from schedsearch.report.figures.trials import wrapped
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from schedsearch.report.snapshot import Snapshot
 else:
     pd = lazy("pandas")
-    np = lazy("numpy")
 
 COLUMNS = ("among", "param", "importance", "trials")
 FEWEST_TRIALS = 20
@@ -35,8 +33,7 @@ def table(run: Snapshot) -> pd.DataFrame:
 
     finished = run.trials[run.trials["state"] == "finished"]
     values = finished[run.objective.name]
-    finished, values = finished[np.isfinite(values)], values[np.isfinite(values)]
-    if run.objective.minimizes and (values >= 0).all():  # by ratio: good trials differ less
+    if run.objective.minimizes:  # by ratio: good trials differ less
         values = values.clip(lower=1e-12).map(math.log)
     groups = {ALL: finished} if finished["family"].nunique() > 1 else {}
     groups |= {name: finished[finished["family"] == name] for name in run.families()}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from schedsearch.objective import objective_in
 from schedsearch.report.figures.chart import Axis, Chart, Guide, Panel
-from schedsearch.report.figures.compared import objective_of, with_objective
 from schedsearch.report.figures.figure import Figure
 from schedsearch.report.figures.scales import objective_axis
 from schedsearch.report.figures.trials import points, shelf, trials_table
@@ -21,15 +21,15 @@ def table(run: Snapshot) -> pd.DataFrame:
     found = trials_table(run, "peak_lr", run.objective.name)
     found[run.objective.name] = found[run.objective.name].where(found["state"] != "diverged")
     low, high = run.searched_rates()
-    return with_objective(found, run.objective).assign(low=low, high=high)
+    return found.assign(low=low, high=high)
 
 
 def draw(trials: pd.DataFrame) -> Chart:
     """Draw one point per trial; diverged trials stand on a line at the bad end."""
-    objective = objective_of(trials)
+    objective = objective_in(trials)
     name = objective.name
     axis = objective_axis(objective, trials[name].dropna(), f"final {objective.words}")
-    beyond = shelf(trials[name], objective, log=axis.log)
+    beyond = shelf(trials[name], axis.log) if objective.minimizes else 0.0
     low, high = float(trials["low"].iloc[0]), float(trials["high"].iloc[0])
     guides = (Guide(low, "lowest"), Guide(high, "highest")) if low < high else ()
     series = tuple(points(trials, lambda t: t["peak_lr"], lambda t: t[name].fillna(beyond)))

@@ -36,7 +36,7 @@ def table(run: Snapshot) -> pd.DataFrame:
             found.append(_rates_of_finalist(run, finalist))
         else:
             of_trial = rates_of(run, row.study, row.trial)
-            words = trial_in_words(row, run.told)
+            words = trial_in_words(row)
             found.append(of_trial.assign(family=row.family, trial=row.trial, words=words))
     found += [_rates_of_finalist(run, finalist) for finalist in best.values()]
     return (
@@ -65,8 +65,7 @@ def _rates_of_finalist(run: Snapshot, each: Confirmed) -> pd.DataFrame:
 
 
 def _traced(curve: pd.DataFrame, schedule: Schedule | None) -> pd.DataFrame:
-    recorded = schedule is None or schedule.step_unit == "epoch" or curve.empty
-    if schedule is None or recorded or schedule.monitor not in (None, *curve.columns):
+    if schedule is None or schedule.step_unit == "epoch" or curve.empty:
         return curve[["step", "lr"]]
     metrics = None if schedule.monitor is None else list(curve[schedule.monitor])
     rates = schedule.trace(int(curve["step"].iloc[-1]), metrics=metrics)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from schedsearch.imports import lazy
-from schedsearch.objective import Objective
 from schedsearch.report.figures.chart import Mark, Series
 from schedsearch.report.wording import trial_in_words
 
@@ -27,12 +26,11 @@ def trials_table(run: Snapshot, *columns: str) -> pd.DataFrame:
 
     Args:
         run: the run.
-        columns: columns of `columns.TRIALS`, added to family, trial, state and words.
+        columns: columns of `frames.TRIAL_COLUMNS`, added to family, trial, state and words.
     """
     ended = run.ended().reset_index(drop=True)
-    words = [trial_in_words(row, run.told) for row in run.rows(ended)]
-    taken = ended[["family", "trial", "state", *columns]]
-    taken = taken.assign(words=pd.Series(words, dtype="object"))
+    words = pd.Series([trial_in_words(row) for row in run.rows(ended)], dtype="object")
+    taken = ended[["family", "trial", "state", *columns]].assign(words=words)
     rank = {family: i for i, family in enumerate(run.families())}
     return taken.sort_values("family", key=lambda f: f.map(rank), kind="stable", ignore_index=True)
 
@@ -50,27 +48,19 @@ def points(
         yield Series(name, "points", *at, tuple(rows["words"]), str(family), mark)
 
 
-def shelf(values: pd.Series, objective: Objective, *, log: bool) -> float:
-    """Return a position that is worse than all finite values, for trials without one.
+def shelf(values: pd.Series, log: bool) -> float:
+    """Return a position beyond all finite values, for trials without a finite value.
 
-    >>> from schedsearch.objective import ACCURACY, LOSS
-    >>> shelf(pd.Series([1.0, 2.0]), LOSS, log=False), shelf(pd.Series([-1.0]), LOSS, log=False)
-    (2.12, -0.9)
-    >>> shelf(pd.Series([0.5, 0.9]), ACCURACY, log=False)
-    0.0
-    >>> shelf(pd.Series([-1.0, 0.5]), Objective("val_r2", "maximize", "R²"), log=False)
-    -1.18
+    >>> shelf(pd.Series([1.0, 2.0]), log=False)
+    2.12
     """
-    if objective.share and not objective.minimizes:
-        return 0.0
     finite = values[np.isfinite(values)]
     if finite.empty:
         return 1.0
     low, high = float(finite.min()), float(finite.max())
-    if log:
-        return high * float((high / low) ** 0.12)
-    beyond = 0.12 * (high - low) or 0.1 * abs(high) or 1.0
-    return high + beyond if objective.minimizes else low - beyond
+    if low == high:
+        return high * 1.1 if high else 1.0
+    return high * (high / low) ** 0.12 if log else high + 0.12 * (high - low)
 
 
 def wrapped(family: str, most: int = 18) -> str:

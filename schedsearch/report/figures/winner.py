@@ -36,9 +36,7 @@ def table_of(run: Snapshot, row: TrialRow) -> pd.DataFrame:
         values.rename("value").reset_index().assign(what=what, family=row.family)
         for what, values in series.items()
     ]
-    return pd.concat(parts, ignore_index=True).assign(words=trial_in_words(row, run.told))[
-        list(COLUMNS)
-    ]
+    return pd.concat(parts, ignore_index=True).assign(words=trial_in_words(row))[list(COLUMNS)]
 
 
 def draw(winner: pd.DataFrame, who: str = "The best trial") -> Chart:
