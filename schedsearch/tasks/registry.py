@@ -22,14 +22,7 @@ from schedsearch.tasks.stream import Stream, in_memory, stream_of
 from schedsearch.tasks.tabular import TABULAR
 from schedsearch.tasks.task import Task, TaskSource
 
-TASKS: tuple[TaskSource, ...] = (
-    DIGITS,
-    FASHION_MNIST,
-    CIFAR10,
-    CHAR_LM,
-    TABULAR,
-    IMBALANCED,
-)
+TASKS: tuple[TaskSource, ...] = (DIGITS, FASHION_MNIST, CIFAR10, CHAR_LM, TABULAR, IMBALANCED)
 
 
 def find_task(name: str) -> TaskSource:
