@@ -7,15 +7,11 @@ import gzip
 import math
 import os
 import shutil
-import zlib
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from schedsearch.errors import DataError
 from schedsearch.tasks.models import Cnn, mlp
-from schedsearch.tasks.split import Split
+from schedsearch.tasks.pictures import picture_splits, read_pictures
+from schedsearch.tasks.resnet import ResNet
 from schedsearch.tasks.task import Data, TaskSource
 
 _VALIDATION = 10_000  # pictures, of the 60,000 for training
@@ -58,54 +54,31 @@ def _unpack(raw: Path) -> None:
             target.unlink()  # a broken file, which torchvision would read without a check
 
 
-def _pictures(root: Path, train: bool) -> tuple[Tensor, Tensor]:
-    """Return images and targets of one set; torchvision downloads them where there is a network."""
+def _read(root: Path) -> Data:
+    """Read both sets; torchvision downloads them where there is a network."""
     from torchvision.datasets import FashionMNIST  # imported here: it takes a second
 
-    raw = root / "FashionMNIST" / "raw"
-    try:
-        _unpack(raw)
-        found = FashionMNIST(str(root), train=train, download=True)
-        return found.data, found.targets
-    except (OSError, EOFError, zlib.error, RuntimeError, ValueError, AssertionError) as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise _no_data(root, f"none could be fetched ({reason})") from error
+    _unpack(root / "FashionMNIST" / "raw")
+    both = [FashionMNIST(str(root), train=train, download=True) for train in (True, False)]
+    train, test = ((found.data.unsqueeze(1), found.targets) for found in both)
+    return picture_splits(train, test, _VALIDATION)
 
 
-def _no_data(root: Path, reason: str) -> DataError:
-    raw = root / "FashionMNIST" / "raw"
-    return DataError(
-        f"no usable Fashion-MNIST in {root.resolve()}: {reason}. "
-        f"Put its four *-ubyte.gz files into {raw} (Debian: apt install dataset-fashion-mnist),"
-        " or say where FashionMNIST/raw is: `data` in the study file, or SCHEDSEARCH_DATA"
-    )
-
-
-def _load(folder: Path | None) -> Data:
-    named = folder or os.environ.get("SCHEDSEARCH_DATA")
-    root = Path(named or "data")
-    if named and not root.is_dir():
-        raise _no_data(root, "there is no such folder")
-    (images, targets), test = _pictures(root, True), _pictures(root, False)
-    order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(0))
-    rows, held_out = order[:-_VALIDATION], order[-_VALIDATION:]
-    pixels = images[rows].float() / 255
-    mean, std = pixels.mean(), pixels.std()
-
-    def split(images: Tensor, targets: Tensor) -> Split:
-        return Split(((images.float() / 255 - mean) / std).unsqueeze(1), targets.long())
-
-    return Data(
-        split(images[rows], targets[rows]),
-        split(images[held_out], targets[held_out]),
-        split(*test),
+def _remedy(root: Path) -> str:
+    return (
+        f"Put its four *-ubyte.gz files into {root / 'FashionMNIST' / 'raw'} (Debian: apt install "
+        "dataset-fashion-mnist), or say where FashionMNIST/raw is"
     )
 
 
 FASHION_MNIST = TaskSource(
     name="fashion_mnist",
     about="70,000 pictures of clothes, 28x28 (50,000 train, 10,000 validation, 10,000 test)",
-    models={"mlp": lambda: mlp(784, 128, 10), "cnn": lambda: Cnn(28, 10)},
-    load=_load,
+    models={
+        "mlp": lambda: mlp(784, 128, 10),
+        "cnn": lambda: Cnn(28, 10),
+        "resnet": lambda: ResNet(1, 10, widths=(8, 16, 32), blocks=1, stride=2),
+    },
+    load=lambda folder: read_pictures(folder, _read, "Fashion-MNIST", _remedy),
     target=("val_accuracy", 0.87),
 )

@@ -11,14 +11,18 @@ from torch.utils.data import Dataset, TensorDataset
 from schedsearch.errors import ConfigError, unknown
 from schedsearch.imports import import_path
 from schedsearch.named import find_named
+from schedsearch.tasks.char_lm import CHAR_LM
+from schedsearch.tasks.cifar10 import CIFAR10
 from schedsearch.tasks.digits import DIGITS
 from schedsearch.tasks.fashion_mnist import FASHION_MNIST
+from schedsearch.tasks.imbalanced import IMBALANCED
 from schedsearch.tasks.metrics import Metric, default_metrics, metrics_of
 from schedsearch.tasks.split import Split, call
 from schedsearch.tasks.stream import Stream, in_memory, stream_of
+from schedsearch.tasks.tabular import TABULAR
 from schedsearch.tasks.task import Task, TaskSource
 
-TASKS: tuple[TaskSource, ...] = (DIGITS, FASHION_MNIST)
+TASKS: tuple[TaskSource, ...] = (DIGITS, FASHION_MNIST, CIFAR10, CHAR_LM, TABULAR, IMBALANCED)
 
 
 def find_task(name: str) -> TaskSource:

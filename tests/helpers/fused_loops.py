@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
-from held import held
+from splits import split_of
 from torch import Tensor, nn
 
 from schedsearch.horizon import evaluation_steps
@@ -78,7 +78,9 @@ def plain_loop(
     scheduler = schedule.build(optim, STEPS, evals=EVALS)
     due, losses, rates = set(evaluation_steps(STEPS, EVALS)), [], []
     for step, rows in enumerate(task.batch_indices(SEED, steps), start=1):
-        loss = task.loss(model(held(task.train).inputs[rows]), held(task.train).targets[rows])
+        loss = task.loss(
+            model(split_of(task.train).inputs[rows]), split_of(task.train).targets[rows]
+        )
         optim.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         rates.append(optim.param_groups[0]["lr"])
@@ -125,7 +127,7 @@ def stacked_loop(
             rows = next(batches)
             used = [table[max(step - shift, 0)] for table in tables]
             rates = torch.tensor(used, dtype=stack.dtype).unsqueeze(-1)
-            inputs, targets = held(task.train).inputs[rows], held(task.train).targets[rows]
+            inputs, targets = split_of(task.train).inputs[rows], split_of(task.train).targets[rows]
             losses.append(stepper(stack, inputs, targets, plant(stack, rates)))
         for rates_of_one in live:
             rates_of_one.tell(metric(due), metric(due))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from held import held
+from splits import split_of
 from torch import nn
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -79,7 +79,7 @@ def by_hand(
     for step, batch in enumerate(task.batch_indices(seed, total_steps), start=1):
         lr = float(optimizer.param_groups[0]["lr"])
         optimizer.zero_grad()
-        inputs, targets = held(task.train).inputs[batch], held(task.train).targets[batch]
+        inputs, targets = split_of(task.train).inputs[batch], split_of(task.train).targets[batch]
         loss = task.loss(model(inputs), targets)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -100,7 +100,7 @@ def validate(model: nn.Module, task: Task) -> tuple[float, float]:
     """Return loss and accuracy on the whole validation split in one pass."""
     assert isinstance(task.validation, Split)
     model.eval()
-    outputs, targets = model(held(task.validation).inputs), held(task.validation).targets
+    outputs, targets = model(split_of(task.validation).inputs), split_of(task.validation).targets
     model.train()
     right = (outputs.argmax(1) == targets).sum().item()
     return task.loss(outputs, targets).item(), right / len(targets)

@@ -89,7 +89,7 @@ RECORDS = {
     ],
     "tasks/registry.py": [
         ("from schedsearch.tasks.task import", "from schedsearch.tasks.mine import MINE\n"),
-        ("DIGITS, FASHION_MNIST)", "MINE, "),
+        ("DIGITS, FASHION_MNIST", "MINE, "),
     ],
     "search/samplers.py": [
         ('    Sampler(\n        "TPE",', '    Sampler("mine", "A sampler of mine.", _random),\n'),

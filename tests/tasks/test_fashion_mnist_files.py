@@ -9,7 +9,7 @@ from typing import Any
 from urllib.error import URLError
 
 import pytest
-from held import held
+from splits import split_of
 
 from schedsearch.errors import DataError
 from schedsearch.tasks import fashion_mnist
@@ -99,7 +99,7 @@ def test_packed_files_are_unpacked(tmp_path: Path, good: dict[str, bytes]) -> No
         (raw / name).write_bytes(content)
     for _ in range(2):  # the second time they are there already
         task = load_task("fashion_mnist", folder=tmp_path)
-        assert (len(held(task.train)), len(held(task.validation))) == (100, 10_000)
+        assert (len(split_of(task.train)), len(split_of(task.validation))) == (100, 10_000)
     assert sorted(path.name for path in raw.iterdir()) == sorted(
         name for gz in good for name in (gz, gz.removesuffix(".gz"))
     )
@@ -120,7 +120,7 @@ def test_the_remedy_helps(
     assert f"*-ubyte.gz files into {raw}" in refused(tmp_path)
     for name, packed in good.items():
         (raw / name).write_bytes(packed)
-    assert len(held(load_task("fashion_mnist", folder=tmp_path).train)) == 100
+    assert len(split_of(load_task("fashion_mnist", folder=tmp_path).train)) == 100
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The splits of the built-in tasks: fixed, disjoint, and scaled by what training may see."""
+"""The splits of digits and Fashion-MNIST: fixed, disjoint, and scaled by what training may see."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from fashion_mnist_files import real_folder
-from held import held
 from sklearn.datasets import load_digits
+from splits import splits
 from torch import Tensor
 from torchvision.datasets import FashionMNIST
 
-from schedsearch.tasks.registry import TASKS, find_task, load_task, load_test
+from schedsearch.tasks.registry import find_task, load_task, load_test
 from schedsearch.tasks.split import Split
 from schedsearch.tasks.task import Data, Task
 
@@ -34,7 +34,7 @@ FIXED = {
 }
 
 
-@pytest.fixture(scope="module", params=[source.name for source in TASKS])
+@pytest.fixture(scope="module", params=list(SIZES))
 def name(request: pytest.FixtureRequest) -> str:
     chosen: str = request.param
     return chosen
@@ -50,16 +50,16 @@ def data(name: str, folder: Path | None) -> Data:
     return find_task(name).load(folder)
 
 
-def splits(data: Data) -> tuple[Split, Split, Split]:
-    return held(data.train), held(data.validation), held(data.test)
+def train_of(data: Data) -> Tensor:
+    pictures: Tensor = splits(data)[0].inputs
+    return pictures
 
 
 def pixels(data: Data, split: Split, highest: int) -> Tensor:
     """Undo the scaling, which is the same for all splits: 0 is the lowest value there is."""
-    whole = held(data.train).inputs
-    low, high = whole.min(), whole.max()
-    scaled: Tensor = ((split.inputs - low) / (high - low) * highest).round().flatten(1)
-    return scaled
+    low, high = train_of(data).min(), train_of(data).max()
+    whole: Tensor = ((split.inputs - low) / (high - low) * highest).round().flatten(1)
+    return whole
 
 
 def test_sizes_and_kinds(name: str, data: Data) -> None:
@@ -72,12 +72,11 @@ def test_sizes_and_kinds(name: str, data: Data) -> None:
 
 
 def test_scaled_by_the_training_split_alone(data: Data) -> None:
-    train, *others = splits(data)
-    assert train.inputs.mean().item() == pytest.approx(0, abs=1e-4)
-    assert train.inputs.std().item() == pytest.approx(1, abs=1e-4)
-    for split in others:  # the same scale, but not their own mean
-        assert split.inputs.min() == train.inputs.min()
-        assert split.inputs.max() == train.inputs.max()
+    assert train_of(data).mean().item() == pytest.approx(0, abs=1e-4)
+    assert train_of(data).std().item() == pytest.approx(1, abs=1e-4)
+    for split in splits(data)[1:]:  # the same scale, but not their own mean
+        assert split.inputs.min() == train_of(data).min()
+        assert split.inputs.max() == train_of(data).max()
         assert abs(split.inputs.mean().item()) > 1e-3 or abs(split.inputs.std().item() - 1) > 1e-3
 
 
@@ -116,7 +115,10 @@ def test_splits_are_fixed(name: str, data: Data, folder: Path | None) -> None:
 def test_a_task_holds_no_test_split(name: str, data: Data, folder: Path | None) -> None:
     task = load_task(name, folder=folder)
     assert [f.name for f in fields(Task) if "test" in f.name] == ["has_test"]
-    kept = [getattr(task, field.name) for field in fields(Task)]
-    assert [len(value) for value in kept if isinstance(value, Split)] == list(SIZES[name][:2])
-    assert not [value for value in kept if isinstance(value, Data | Tensor)]
-    assert torch.equal(held(load_test(task, folder)).inputs, held(data.test).inputs)
+    held = [getattr(task, field.name) for field in fields(Task)]
+    assert [len(value) for value in held if isinstance(value, Split)] == list(SIZES[name][:2])
+    assert not [value for value in held if isinstance(value, Data | Tensor)]
+    test = load_test(task, folder)
+    assert isinstance(test, Split)
+    assert isinstance(data.test, Split)
+    assert torch.equal(test.inputs, data.test.inputs)

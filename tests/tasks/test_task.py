@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from held import held
+from splits import split_of
 from torch.nn.functional import cross_entropy
 
 from schedsearch.errors import SchedsearchError
@@ -103,7 +103,7 @@ def test_batches_of_the_whole_split() -> None:
 @pytest.mark.parametrize("rows", [1, 297, 500, 501, 1200])
 def test_evaluate(task: Task, rows: int) -> None:
     """In pieces of 500 rows it gives what one pass over all rows gives."""
-    split = Split(held(task.train).inputs[:rows], held(task.train).targets[:rows])
+    split = Split(split_of(task.train).inputs[:rows], split_of(task.train).targets[:rows])
     model = task.model(0)
     with torch.no_grad():
         outputs = model(split.inputs)
