@@ -1,6 +1,7 @@
 """Models as people bring them, and the loop that somebody writes who knows only torch."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
@@ -8,6 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from fused_loops import in_double
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -75,6 +78,19 @@ def convolution() -> nn.Module:
     ).double()
 
 
+class Recurrent(nn.Module):
+    """Reads the four rows of an image; torch has no GRU of many weights without gradients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.head = nn.GRU(4, 6, batch_first=True), nn.Linear(6, 10)
+        self.double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(self.cell(x.squeeze(1))[0][:, -1])
+        return out
+
+
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "batch norm": batch_norm,
     "batch norm of the batch alone": lambda: batch_norm(track_running_stats=False),
@@ -82,6 +98,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "a buffer that is replaced": OwnBuffer,
     "a frozen layer": frozen,
     "tied layers": tied,
+    "a GRU": Recurrent,
 }
 
 
@@ -94,18 +111,86 @@ def task_of(make: Callable[[], nn.Module]) -> Task:
     return dataclasses.replace(tiny(), make_model=make)
 
 
+def no_decay(model: nn.Module) -> list[dict[str, Any]]:
+    """Return the groups of everybody: biases and norms without decay; here at half the rate."""
+    vectors = [p for p in model.parameters() if p.dim() == 1]
+    return [
+        {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": 0.05},
+        {"params": vectors, "weight_decay": 0.0, "lr_factor": 0.5},
+    ]
+
+
+class TwoInputs(nn.Module):
+    """Takes an image in two halves, and gives its outputs under a name, beside others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.upper, self.lower = nn.Linear(8, 10).double(), nn.Linear(8, 10).double()
+
+    def forward(self, upper: Tensor, lower: Tensor) -> dict[str, Tensor]:
+        logits = self.upper(upper) + self.lower(lower)
+        return {"logits": logits, "entropy": logits.softmax(1).square().sum(1)}
+
+
+CLASS_WEIGHTS = torch.linspace(0.2, 3.0, 10, dtype=torch.float64)
+
+
+def weighted(outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
+    """Return no mean over rows: classes have weights, and some rows don't count."""
+    loss = cross_entropy(outputs["logits"], targets["digit"], CLASS_WEIGHTS, ignore_index=-100)
+    return loss + 0.01 * outputs["entropy"].sum()
+
+
+def with_two_inputs() -> Task:
+    def halves(split: object) -> Split:
+        assert isinstance(split, Split)
+        images, targets = split.map(torch.clone).take(slice(None))
+        flat = images.flatten(1)
+        targets[::7] = -100
+        return Split({"upper": flat[:, :8], "lower": flat[:, 8:]}, {"digit": targets})
+
+    train, validation = halves(tiny().train), halves(tiny().validation)
+    return dataclasses.replace(
+        tiny(),
+        train=train,
+        validation=validation,
+        make_model=TwoInputs,
+        loss=weighted,
+        train_loss=weighted,
+        eval_rows=50,
+    )
+
+
 class Seen(NamedTuple):
-    """What the loop saw at an evaluation; of the averaged weights, where there are any."""
+    """What the loop saw at an evaluation; NaN where no weights are averaged."""
 
     step: int
     train_loss: float
     val_loss: float
-    ema_val_loss: float | None
+    ema_val_loss: float = math.nan
+
+
+Optimizing = Callable[[nn.Module, float], Optimizer]
+
+
+def sgd(model: nn.Module, rate: float) -> Optimizer:
+    return torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, weight_decay=1e-3)
+
+
+def adamw_in_groups(model: nn.Module, rate: float) -> Optimizer:
+    matrices = [p for p in model.parameters() if p.dim() > 1]
+    vectors = [p for p in model.parameters() if p.dim() == 1]
+    return torch.optim.AdamW(
+        [
+            {"params": matrices, "lr": rate, "weight_decay": 0.05},
+            {"params": vectors, "lr": rate / 2, "weight_decay": 0.0},
+        ]
+    )
 
 
 def by_hand(
     task: Task,
-    optimizing: Callable[[nn.Module, float], torch.optim.Optimizer],
+    optimizing: Optimizing,
     rate: float,
     seed: int,
     *,
@@ -119,15 +204,13 @@ def by_hand(
     scheduler = CosineAnnealingLR(optimizer, STEPS)
     averaging: Any = get_ema_multi_avg_fn
     average = AveragedModel(model, multi_avg_fn=averaging(ema)) if ema else None
-    assert isinstance(task.train, Split)
-    inputs, targets = task.train.take(slice(None))
-    batches = task.batch_indices(seed, STEPS * accumulate)
+    batches = task.batches(seed, STEPS * accumulate)
     seen, losses = list[Seen](), list[float]()
     for step in range(1, STEPS + 1):
         optimizer.zero_grad()
         for _ in range(accumulate):
-            rows = next(batches)
-            loss = task.loss(model(inputs[rows]), targets[rows])
+            inputs, targets = next(batches)
+            loss = task.loss(forward(model, inputs), targets)
             (loss / accumulate).backward()  # type: ignore[no-untyped-call]
             losses.append(loss.item())
         if clip_norm is not None:
@@ -138,10 +221,14 @@ def by_hand(
             average.update_parameters(model)
         if step in evaluation_steps(STEPS, EVALS):
             mean = sum(losses) / len(losses)
-            averaged = validation_loss(average.module, task) if average else None
+            averaged = validation_loss(average.module, task) if average else math.nan
             seen.append(Seen(step, mean, validation_loss(model, task), averaged))
             losses.clear()
     return seen
+
+
+def forward(model: nn.Module, inputs: Any) -> Any:
+    return model(**inputs) if isinstance(inputs, dict) else model(inputs)
 
 
 @torch.no_grad()
@@ -149,6 +236,6 @@ def validation_loss(model: nn.Module, task: Task) -> float:
     """Return the loss on the whole validation split in one pass."""
     assert isinstance(task.validation, Split)
     model.eval()
-    loss = task.loss(model(task.validation.inputs), task.validation.targets)
+    loss = task.loss(forward(model, task.validation.inputs), task.validation.targets)
     model.train()
     return float(loss)

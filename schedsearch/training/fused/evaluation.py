@@ -35,26 +35,30 @@ class JobsEvaluation:
         model: the model's code; what all jobs share is read from it.
         layout: how the weights of a job lie.
         alone: whether each job is evaluated by itself, because that is faster.
+
+    Attributes:
+        together: whether many jobs are evaluated at once.
+        vmapped: the measures that are computed for many jobs at once.
     """
 
     def __init__(self, task: Task, model: nn.Module, layout: Layout, *, alone: bool) -> None:
         self._task, self._model, self._layout = task, model, layout
         split = task.validation
-        self._together = not alone and isinstance(split, Split) and outputs_fit(task, split)
-        self._vmapped: set[str] = set()  # the measures that vmap gives right
-        if self._together:
+        self.together = not alone and isinstance(split, Split) and outputs_fit(task, split)
+        self.vmapped: set[str] = set()  # the measures that vmap gives right
+        if self.together:
             with seeded(0, task.device):
-                self._together = self._try()
+                self.together = self._try()
 
     @torch.no_grad()
     def __call__(self, weights: Weights) -> dict[str, Tensor]:
         """Return the loss and the metrics `[K]` of K jobs (no sync by our own metrics)."""
         jobs = len(weights.params[0])
-        size = self._at_once() if self._together else 1
+        size = self._at_once() if self.together else 1
         parts = []
         for first in range(0, jobs, size):
             some = map_tensors(itemgetter(slice(first, first + size)), weights)
-            parts.append(self._judged(some) if self._together else self._one(some))
+            parts.append(self._judged(some) if self.together else self._one(some))
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def _one(self, weights: Weights) -> dict[str, Tensor]:
@@ -85,7 +89,7 @@ class JobsEvaluation:
         targets = split.take(slice(None)).targets
         return {
             metric.name: many(metric, outputs, targets)
-            if metric.name in self._vmapped
+            if metric.name in self.vmapped
             else each(metric, outputs, targets)
             for metric in measures(self._task)
         }
@@ -129,7 +133,7 @@ class JobsEvaluation:
             each_alone = each(metric, want, targets)
             try:
                 if close(many(metric, want, targets), each_alone):
-                    self._vmapped.add(metric.name)
+                    self.vmapped.add(metric.name)
             except Exception:  # a metric may be any code, such as one that asks for numbers
                 continue
         return True

@@ -5,7 +5,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from schedsearch.compat import is_convolution
+from schedsearch.compat import is_convolution, quiet_vmap
 from schedsearch.tasks.split import Batch
 from schedsearch.tasks.task import seeded
 from schedsearch.tasks.tree import count_bytes
@@ -28,6 +28,7 @@ class Template:
     """
 
     def __init__(self, recipe: Recipe) -> None:
+        quiet_vmap()
         self.recipe, self.task = recipe, recipe.trained_task
         self.model = self.task.model(0).train()
         self.layout = Layout(self.task, self.model)
