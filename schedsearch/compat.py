@@ -201,6 +201,14 @@ def turn_into(module: "nn.Module", layer: "type[nn.Module]") -> None:
     module.__class__ = layer
 
 
+def quiet_vmap() -> None:
+    """Let vmap not warn of each operation that it does one by one: whether it pays is measured."""
+    import torch
+
+    functorch: Any = torch._C._functorch
+    functorch._set_vmap_fallback_warning_enabled(False)
+
+
 def cpu_compile_options(*, trusting: bool) -> "dict[str, Any]":
     """Return torch.compile's options for a step on the CPU.
 

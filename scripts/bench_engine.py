@@ -133,7 +133,7 @@ def print_memory(name: str, block: int, lanes: int) -> None:
     task, count = load_task(source, model=model), 64
     recipe = Recipe(task, SGD, evals=1)
     weights = sum(p.numel() * p.element_size() for p in task.model(0).parameters())
-    template = Template(task)
+    template = Template(recipe)
     activations = (template.job_bytes() - 6 * weights) / 2
     train_with(Trainer(Way("fused", stack=2, block=1, lanes=lanes), recipe), 2)  # torch's own
     process, peak, done = psutil.Process(), 0, threading.Event()

@@ -217,6 +217,7 @@ class GroupedLR(_Composite):
         super().load_state_dict(state)
 
 
-def lead_optimizer(rate: float) -> SGD:
-    """Return an optimizer of one number, to step a scheduler on when nothing is trained."""
-    return SGD([torch.zeros(1, requires_grad=True)], lr=rate, momentum=0.9)
+def lead_optimizer(*rates: float) -> SGD:
+    """Return an optimizer of a number for each rate, to step a scheduler on: nothing is trained."""
+    groups = [{"params": [torch.zeros(1, requires_grad=True)], "lr": rate} for rate in rates]
+    return SGD(groups, lr=rates[0], momentum=0.9)

@@ -58,9 +58,9 @@ def _prepare_loop(way: "Way", recipe: "Recipe") -> "Prepared":
 
 
 def _why_not_fused(recipe: "Recipe") -> str | None:
-    from schedsearch.training.fused.flat_model import why_not_fused
+    from schedsearch.training.fused.refusal import why_not_fused
 
-    return why_not_fused(recipe.trained_task, recipe.optimizer)
+    return why_not_fused(recipe)
 
 
 def _fused_ways(recipe: "Recipe", demand: "Demand") -> "Sequence[Way]":

@@ -1,6 +1,6 @@
 """LiveRates: the rates of one job, from its real scheduler, for an engine that trains many jobs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import cast
 
@@ -28,31 +28,41 @@ def moves_more_than_the_rate(schedule: Schedule, steps: int = 64) -> bool:
 
 
 class LiveRates:
-    """A real torch scheduler on an optimizer of one parameter, stepped as in the reference loop.
+    """A real torch scheduler on a small optimizer, stepped as in the reference loop.
 
     Args:
         schedule: the schedule.
         total_steps: the horizon, in optimizer steps.
         steps_per_epoch: optimizer steps in an epoch, for a schedule that steps once an epoch.
         evals: number of evaluations up to the horizon.
+        factors: the rate of each parameter group, as a multiple of the schedule's.
     """
 
     def __init__(
-        self, schedule: Schedule, total_steps: int, *, steps_per_epoch: int, evals: int
+        self,
+        schedule: Schedule,
+        total_steps: int,
+        *,
+        steps_per_epoch: int,
+        evals: int,
+        factors: Sequence[float] = (1.0,),
     ) -> None:
         self._monitor = schedule.monitor
         self._every = steps_per_epoch if schedule.step_unit == "epoch" else 1
-        optimizer = lead_optimizer(schedule.peak_lr)
-        self._group = optimizer.param_groups[0]
+        optimizer = lead_optimizer(*(schedule.peak_lr * factor for factor in factors))
+        self._groups = optimizer.param_groups
         horizon = ceil(total_steps / self._every)
         self._scheduler = schedule.build(optimizer, horizon, evals=evals)
         optimizer.step()  # torch warns about a scheduler that is stepped before its optimizer
 
-    def over(self, steps: Iterable[int]) -> list[float]:
-        """Return the rates of the next steps, counted from 1, and step the scheduler past them."""
+    def over(self, steps: Iterable[int]) -> list[list[float]]:
+        """Return the rates of the next steps, counted from 1, and step the scheduler past them.
+
+        Of each step, the rate of each parameter group.
+        """
         rates = []
         for step in steps:
-            rates.append(float(self._group["lr"]))
+            rates.append([float(group["lr"]) for group in self._groups])
             if step % self._every == 0:
                 self._scheduler.step()
         return rates

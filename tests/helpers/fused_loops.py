@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
-from splits import split_of
 from torch import Tensor, nn
 
 from schedsearch.horizon import evaluation_steps
@@ -13,10 +12,11 @@ from schedsearch.schedules.families import FAMILIES
 from schedsearch.schedules.schedule import Schedule, Warmup
 from schedsearch.tasks.split import Split
 from schedsearch.tasks.task import Task
-from schedsearch.training.curve import Curve
+from schedsearch.tasks.tree import map_tensors
+from schedsearch.training.curve import Curve, Evaluation
+from schedsearch.training.fused.block import Block
 from schedsearch.training.fused.compiled import CompiledStep
 from schedsearch.training.fused.flat_model import Template
-from schedsearch.training.fused.stack import Block
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.rates import LiveRates
 from schedsearch.training.recipe import Job, Recipe
@@ -41,12 +41,8 @@ def peak(optimizer: OptimizerSpec) -> float:
 
 
 def in_double(task: Task) -> Task:
-    make = task.make_model
-    halves = [
-        Split(split.inputs.double()[:, :, ::2, ::2], split.targets)
-        for split in (task.train, task.validation)
-    ]
-    del make
+    splits = [s for s in (task.train, task.validation) if isinstance(s, Split)]
+    halves = [Split(s.inputs.double()[:, :, ::2, ::2], s.targets) for s in splits]
 
     def small() -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Linear(16, 12), nn.Tanh(), nn.Linear(12, 10)).double()
@@ -73,14 +69,14 @@ def plain_loop(
     task: Task, schedule: Schedule, optimizer: OptimizerSpec, steps: int
 ) -> tuple[Tensor, dict[str, Tensor], list[float], list[float]]:
     """Train as the oracle does: a model, an optimizer and a scheduler of its own."""
+    assert isinstance(task.train, Split)
     model = task.model(SEED)
     optim = optimizer.make(model.parameters(), lr=1.0)
     scheduler = schedule.build(optim, STEPS, evals=EVALS)
     due, losses, rates = set(evaluation_steps(STEPS, EVALS)), [], []
     for step, rows in enumerate(task.batch_indices(SEED, steps), start=1):
-        loss = task.loss(
-            model(split_of(task.train).inputs[rows]), split_of(task.train).targets[rows]
-        )
+        inputs, targets = task.train.take(rows)
+        loss = task.loss(model(inputs), targets)
         optim.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         rates.append(optim.param_groups[0]["lr"])
@@ -109,28 +105,32 @@ def stacked_loop(
     compiled: bool = False,
 ) -> tuple[Block, Tensor, list[list[float]]]:
     """All schedules on one Block, with the rates of LiveRates; `plant` and `shift` are the bugs."""
-    template = Template(task)
-    weights = template.weights(SEED).expand(len(schedules), -1).clone()
-    stack = Block(template.gradients(), weights, optimizer)
-    stepper = CompiledStep(template, optimizer, len(schedules)) if compiled else Block.step
+    template = Template(recipe_of(task, optimizer))
+    weights = map_tensors(
+        lambda t: t.expand(len(schedules), *t.shape).clone(), template.weights(SEED)
+    )
+    stack = Block(template.gradients(), weights, template.layout, template.recipe)
+    stepper = CompiledStep(template, len(schedules)) if compiled else Block.step
     live = [
         LiveRates(s, STEPS, steps_per_epoch=task.steps_per_epoch, evals=EVALS) for s in schedules
     ]
     tables: list[list[float]] = [[] for _ in schedules]
     losses, last = [], 0
-    batches = task.batch_indices(SEED, steps)
+    assert isinstance(task.train, Split)
+    split, batches = task.train, task.batch_indices(SEED, steps)
     for due in evaluation_steps(STEPS, EVALS):
         stop = min(due, steps)
         for rates_of_one, table in zip(live, tables, strict=True):
-            table.extend(rates_of_one.over(range(last + 1, stop + 1)))
+            table.extend(rate for (rate,) in rates_of_one.over(range(last + 1, stop + 1)))
         for step in range(last, stop):
             rows = next(batches)
             used = [table[max(step - shift, 0)] for table in tables]
             rates = torch.tensor(used, dtype=stack.dtype).unsqueeze(-1)
-            inputs, targets = split_of(task.train).inputs[rows], split_of(task.train).targets[rows]
-            losses.append(stepper(stack, inputs, targets, plant(stack, rates)))
+            losses.append(stepper(stack, [split.take(rows)], plant(stack, rates)))
         for rates_of_one in live:
-            rates_of_one.tell(metric(due), metric(due))
+            rates_of_one.tell(
+                Evaluation(due, 0.0, 0.0, metric(due), 0.0, {"accuracy": metric(due)})
+            )
         last = stop
         if last == steps:
             break
@@ -150,15 +150,15 @@ def assert_equal(
     stack, losses, tables = stacked_loop(
         task, schedules, optimizer, steps, plant=plant, shift=shift, compiled=compiled
     )
-    tolerance = FLOAT64 if stack.params.dtype == torch.float64 else FLOAT32
+    tolerance = FLOAT64 if stack.dtype == torch.float64 else FLOAT32
     for row, schedule in enumerate(schedules):
         params, state, plain_losses, rates = plain_loop(task, schedule, optimizer, steps)
         assert tables[row] == rates, schedule
-        assert close(stack.params[row].detach(), params, tolerance), schedule
+        assert close(stack.params[0][row].detach(), params, tolerance), schedule
         assert close(losses[row], torch.tensor(plain_losses, dtype=torch.float64), tolerance), (
             schedule
         )
-        for name, value in stack.optimizer.state[stack.params].items():
+        for name, value in stack.states[0].items():
             whole = not isinstance(value, Tensor) or value.dim() == 0
             mine = torch.as_tensor(value) if whole else value[row]
             assert close(mine, state[name], tolerance), (schedule, name)

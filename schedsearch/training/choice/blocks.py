@@ -38,7 +38,7 @@ def most_that_fit(template: Template) -> int:
 def fused_ways(kind: str, recipe: Recipe, demand: Demand) -> list[Way]:
     """Return a way for each block worth measuring; where the stack is reduced, it says why."""
     task = recipe.trained_task
-    template = Template(task)
+    template = Template(recipe)
     limit = most_that_fit(template)
     most = min(demand.stack or demand.at_once, demand.at_once, limit)
     reason = ""
@@ -92,7 +92,7 @@ def measure_compiled(kind: str, bench: Bench, demand: Demand) -> str | None:
         What went wrong, in one line; None when nothing did.
     """
     like = bench.best([kind])
-    template = Template(bench.recipe(channels_last=like.channels_last).trained_task)
+    template = Template(bench.recipe(channels_last=like.channels_last))
     worth = _COMPILE_WORTH * (1 + _LANE_SHARE * (demand.cores - 1))
     if demand.steps * bench.seconds(bench.best()) < worth or template.draws:
         return None

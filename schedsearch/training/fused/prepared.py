@@ -7,8 +7,9 @@ import torch
 
 from schedsearch.training.choice.way import Way
 from schedsearch.training.device import threads
+from schedsearch.training.fused.batches import trial_taker
 from schedsearch.training.fused.compiled import compiled_lanes
-from schedsearch.training.fused.stack import Lane, Stack, own_rows, plain_lanes
+from schedsearch.training.fused.stack import Lane, Stack, plain_lanes
 from schedsearch.training.fused.train import train_fused
 from schedsearch.training.recipe import Job, OnEnd, OnEval, Recipe
 
@@ -27,14 +28,12 @@ class PreparedStack:
 
     @cached_property
     def _plain(self) -> Sequence[Lane]:
-        return plain_lanes(self.recipe.trained_task, self.way.lanes)
+        return plain_lanes(self.recipe, self.way.lanes)
 
     def compile(self) -> str | None:
         """Compile the steps and check them; return what is wrong, None when nothing is."""
-        task, way = self.recipe.trained_task, self.way
-        lanes, problem = compiled_lanes(
-            task, self.recipe.optimizer, way.size, way.lanes, own=way.own_batches
-        )
+        way = self.way
+        lanes, problem = compiled_lanes(self.recipe, way.size, way.lanes, own=way.own_batches)
         self._compiled = self._plain if problem else lanes
         return problem
 
@@ -48,18 +47,16 @@ class PreparedStack:
 
     def stepper(self) -> Callable[[int], None]:
         """Return a function that makes a number of steps of a block in each lane."""
-        task, way = self.recipe.trained_task, self.way
+        task, way, each = self.recipe.trained_task, self.way, self.recipe.accumulate
         lanes = self._lanes(own=way.own_batches)
         jobs = way.size * len(lanes)
-        optimizer = self.recipe.optimizer
-        stack = Stack(lanes, [0] * jobs, optimizer, block=way.size, own=way.own_batches)
-        rows = next(task.batch_indices(0, 1))
-        if way.own_batches:
-            rows = own_rows(rows, jobs)
+        stack = Stack(lanes, [0] * jobs, block=way.size, own=way.own_batches)
+        take = trial_taker(task, jobs, own=way.own_batches)
 
         def steps(count: int) -> None:
-            rates = torch.full((count, jobs, 1), 1e-6, device=task.device, dtype=stack.dtype)
-            stack.train([rows] * count, rates)
+            shape = (count, jobs, len(stack.factors))
+            rates = torch.full(shape, 1e-6, device=task.device, dtype=stack.dtype)
+            stack.train([take] * (count * each), rates)
 
         return steps
 

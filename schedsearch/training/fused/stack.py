@@ -1,93 +1,25 @@
-"""Stack: K models of one task as rows of one parameter [K, P], stepped by a real torch optimizer.
+"""Stack: K jobs of one task, trained together in blocks.
 
-    params [K, P] --vmap(grad_and_value)--> grads [K, P], losses [K]
-    one optimizer with lr = 1:  params -> params + update
-    the rate of each job:       params + rate[k] * update[k]
-
-This equals K optimizers with rates of their own wherever an update is elementwise and linear in
-`lr`: SGD, Adam, AdamW, NAdam, RAdam. The rows of a stack lie in blocks of equal size, so that one
-compiled step serves all blocks; when jobs end, the others move together, and blocks become free.
-Blocks do not depend on each other, so several threads can train at the same time: a lane is what
-one thread needs to train its blocks.
+The rows of a stack lie in blocks of equal size, so that one compiled step serves all blocks; when
+jobs end, the others move together, and blocks become free. Blocks do not depend on each other, so
+several threads can train at the same time: a lane is what one thread needs to train its blocks.
 """
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import TypeVar, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from schedsearch.compat import bare_step
-from schedsearch.tasks.split import Split
-from schedsearch.tasks.task import Task
-from schedsearch.training.fused.flat_model import Gradients, Template
-from schedsearch.training.optimizers import OptimizerSpec
-
-
-class Block:
-    """Rows of a stack that are stepped together, by one optimizer.
-
-    Args:
-        gradients: the function of the rows' gradients (see `Template.gradients`).
-        params: `[K, P]`, one row for each job.
-        optimizer: a fusable optimizer.
-        state: the optimizer's state, where there is one already.
-    """
-
-    def __init__(
-        self,
-        gradients: Gradients,
-        params: Tensor,
-        optimizer: OptimizerSpec,
-        state: dict[str, Any] | None = None,
-    ) -> None:
-        self._gradients = gradients
-        self.params = nn.Parameter(params)
-        self.optimizer = optimizer.make([self.params], lr=1.0)
-        self._optimizer_step = bare_step(self.optimizer)
-        if state:
-            self.optimizer.state[self.params] = state
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """The optimizer's state; empty before the first step."""
-        state: dict[str, Any] = self.optimizer.state[self.params]
-        return state
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The type of the weights."""
-        return self.params.dtype
-
-    def step(self, inputs: Tensor, targets: Tensor, rates: Tensor) -> Tensor:
-        """Make one step of every job, each at its own rate.
-
-        Args:
-            inputs: `[B, ...]` for all jobs, or `[K, B, ...]` when each job has its own batch.
-            targets: `[B]` or `[K, B]`.
-            rates: `[K, 1]`, on the device.
-
-        Returns:
-            The losses `[K]` before the step.
-        """
-        now = self.params.detach()
-        grads, losses = self._gradients(now, inputs, targets)
-        if self.params.grad is not None and torch.compiler.is_compiling():
-            self.params.grad.copy_(grads)  # a new .grad would break up the compiled graph
-        else:
-            self.params.grad = grads
-        with torch.no_grad():
-            before = now.clone()
-            self._optimizer_step(self.optimizer)
-            self.params.copy_(torch.lerp(before, self.params, rates))
-        return losses
-
-
-Stepper: TypeAlias = Callable[[Block, Tensor, Tensor, Tensor], Tensor]
-"""Makes a step of a block: `Block.step` itself, or a compiled step."""
+from schedsearch.tasks.tree import Tree, combine, map_tensors
+from schedsearch.training.fused.batches import Taker
+from schedsearch.training.fused.block import Block, Stepper
+from schedsearch.training.fused.flat_model import Template
+from schedsearch.training.fused.layout import Weights
+from schedsearch.training.recipe import Recipe
 
 T = TypeVar("T")
 
@@ -100,15 +32,15 @@ class Lane:
     stepper: Stepper = Block.step
 
 
-def plain_lanes(task: Task, count: int = 1) -> list[Lane]:
+def plain_lanes(recipe: Recipe, count: int = 1) -> list[Lane]:
     """Return lanes whose steps are not compiled.
 
     A model that draws random numbers gets one lane, whatever the count: all jobs draw from one
     stream of random numbers, in a fixed order.
     """
-    first = Template(task)
+    first = Template(recipe)
     more = 0 if first.draws else count - 1
-    return [Lane(first), *(Lane(Template(task)) for _ in range(more))]
+    return [Lane(first), *(Lane(Template(recipe)) for _ in range(more))]
 
 
 @dataclass(frozen=True)
@@ -121,7 +53,7 @@ class _Place:
 
     @property
     def rows(self) -> slice:
-        return slice(self.first, self.first + len(self.block.params))
+        return slice(self.first, self.first + len(self.block))
 
 
 class Stack:
@@ -130,7 +62,6 @@ class Stack:
     Args:
         lanes: one for each thread that trains blocks; blocks are dealt to the lanes in turn.
         seeds: the seed of each job's weights.
-        optimizer: a fusable optimizer.
         block: rows of a block (default: all).
         own: whether each job has batches of its own (default: where seeds differ).
         fill: whether the last block is filled up with copies, for a step compiled for one size.
@@ -140,19 +71,23 @@ class Stack:
         self,
         lanes: Sequence[Lane],
         seeds: Sequence[int],
-        optimizer: OptimizerSpec,
         *,
         block: int | None = None,
         own: bool | None = None,
         fill: bool = False,
     ) -> None:
-        self._lanes, self._spec, self._size, self._fill = lanes, optimizer, block, fill
+        self._lanes, self._size, self._fill = lanes, block, fill
         self._stopped = False  # as soon as a lane failed, or somebody interrupts
         template = lanes[0].template
-        self._task = template.task
-        weights = {seed: template.weights(seed) for seed in sorted(set(seeds))}
+        self._recipe, self._layout = template.recipe, template.layout
+        for lane in lanes:
+            _ = lane.template.evaluation  # what it tries is no matter for several threads
+        weights = {
+            seed: map_tensors(lambda tensor: tensor.unsqueeze(0), template.weights(seed))
+            for seed in sorted(set(seeds))
+        }
         self.own_batches = len(weights) > 1 if own is None else own
-        self._hold(torch.stack([weights[seed] for seed in seeds]), {})
+        self._hold(_joined([weights[seed] for seed in seeds]), None)
 
     def __len__(self) -> int:
         return self._rows
@@ -168,60 +103,60 @@ class Stack:
         return [place.block for place in self._places]
 
     @property
-    def params(self) -> Tensor:
-        """The weights of the jobs, `[K, P]`."""
-        return torch.cat([block.params.detach() for block in self.blocks])[: self._rows]
+    def weights(self) -> Weights:
+        """The weights of the jobs."""
+        whole = _joined([block.weights for block in self.blocks])
+        return cast("Weights", _taken(whole, slice(self._rows)))
 
     @property
     def dtype(self) -> torch.dtype:
         """The type of the weights."""
         return self.blocks[0].dtype
 
-    def _hold(self, params: Tensor, state: dict[str, Any]) -> None:
-        """Lay out rows in blocks; a value of the state that has no rows is copied to each block."""
-        self._rows = len(params)
-        size = self._size or len(params)
-        places = ceil(len(params) / size) * size if self._fill else len(params)
-        filled = torch.arange(places) % len(params)
-        parts = torch.split(filled.to(params.device), size)
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """The rate of each parameter group, as a multiple of the schedule's."""
+        return self._layout.factors
+
+    def _hold(self, weights: Weights, held: Tree | None) -> None:
+        """Lay out rows in blocks; what has no rows is copied to each block."""
+        self._rows = len(weights.params[0])
+        size = self._size or self._rows
+        places = ceil(self._rows / size) * size if self._fill else self._rows
+        filled = torch.arange(places) % self._rows
+        parts = torch.split(filled.to(weights.params[0].device), size)
         self.filled = filled.tolist()  # the row that lies at each place of the blocks
         self._places = []
         for i, rows in enumerate(parts):
             lane = self._lanes[i % len(self._lanes)]
-            part = {
-                name: value[rows] if _has_rows(value) else _copied(value)
-                for name, value in state.items()
-            }
             gradients = lane.template.gradients(own=self.own_batches)
-            block = Block(gradients, params[rows], self._spec, part)
+            mine, also = _taken((weights, held), rows)
+            block = Block(gradients, mine, self._layout, self._recipe, also)
             self._places.append(_Place(block, i * size, lane))
 
-    def train(self, batches: Sequence[Tensor], rates: Tensor) -> Tensor:
-        """Make a step of every job on each batch, as `Block.step` does.
+    def train(self, batches: Sequence[Taker], rates: Tensor) -> Tensor:
+        """Make a step of every job on its batches, as `Block.step` does.
 
         A block makes all its steps before its lane begins the next block: the block's data stay in
         the cache, and no thread waits for another.
 
         Args:
-            batches: the row numbers of each step's batch: `[B]`, or `[places, B]` where each job
-                has batches of its own.
-            rates: `[steps, places, 1]`; at each place of the blocks lies the row in `filled`.
+            batches: those of each step, as many as the recipe accumulates.
+            rates: `[steps, places, G]`; at each place of the blocks lies the row in `filled`.
 
         Returns:
             The sum of the losses before each step, `[places]` (no sync).
         """
-        data = self._task.train
-        assert isinstance(data, Split)
+        each = self._recipe.accumulate
 
         def train(place: _Place) -> Tensor:
             mine, block = place.rows, place.block
-            losses = torch.zeros(len(block.params), device=block.params.device)
-            for batch, rate in zip(batches, rates, strict=True):
+            losses = torch.zeros(len(block), device=rates.device)
+            for step, rate in enumerate(rates):
                 if self._stopped:
                     break
-                chosen = batch[mine] if self.own_batches else batch
-                inputs, targets = data.take(chosen)
-                losses += place.lane.stepper(block, inputs, targets, rate[mine])
+                taken = [take(mine) for take in batches[step * each : (step + 1) * each]]
+                losses += place.lane.stepper(block, taken, rate[mine])
             return losses
 
         return torch.cat(self._each(train))
@@ -234,20 +169,21 @@ class Stack:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Keep these rows and drop the others; the kept rows train on exactly as before."""
-        index = torch.tensor(rows, device=self.blocks[0].params.device)
-        states = [block.state for block in self.blocks]
-        state = {
-            name: torch.cat([s[name] for s in states])[index] if _has_rows(value) else value
-            for name, value in states[0].items()
-        }
-        self._hold(self.params[index], state)
+        index = torch.tensor(rows, device=self.blocks[0].params[0].device)
+        whole = _joined([(block.weights, block.held) for block in self.blocks])
+        self._hold(*_taken(whole, index))
 
-    def evaluate(self) -> dict[str, Tensor]:
-        """Return the loss and the metrics `[K]` of the jobs on the validation split (no sync)."""
+    def evaluate(self, *, averaged: bool = False) -> dict[str, Tensor]:
+        """Return the loss and the metrics `[K]` of the jobs on the validation split (no sync).
+
+        Args:
+            averaged: whether the averages of the weights are evaluated.
+        """
 
         def evaluate(place: _Place) -> dict[str, Tensor]:
-            params = place.block.params.detach()[: self._rows - place.first]
-            return place.lane.template.evaluate(params)
+            block = place.block
+            weights = block.averaged if averaged else block.weights
+            return place.lane.template.evaluation(_taken(weights, slice(self._rows - place.first)))
 
         each = self._each(evaluate)
         return {name: torch.cat([values[name] for values in each]) for name in each[0]}
@@ -275,18 +211,11 @@ class Stack:
         return cast("list[T]", done)
 
 
-def own_rows(rows: Tensor, jobs: int) -> Tensor:
-    """Return a batch for each job, for a measurement: the rows `[B]`, rolled on by one.
-
-    >>> own_rows(torch.tensor([4, 5, 6]), 2).tolist()
-    [[4, 5, 6], [6, 4, 5]]
-    """
-    return torch.stack([rows.roll(i) for i in range(jobs)])
+def _joined(trees: Sequence[Tree]) -> Tree:
+    """Return the rows of equal trees as one; a tensor that has no rows is that of the first."""
+    return combine(lambda parts: torch.cat(parts) if parts[0].dim() else parts[0], trees)
 
 
-def _has_rows(value: object) -> bool:
-    return isinstance(value, Tensor) and value.dim() > 0
-
-
-def _copied(value: object) -> object:
-    return value.clone() if isinstance(value, Tensor) else value
+def _taken(tree: Tree, rows: Tensor | slice) -> Tree:
+    """Return some rows of the tensors of a tree; a tensor that has none is copied."""
+    return map_tensors(lambda tensor: tensor[rows] if tensor.dim() else tensor.clone(), tree)

@@ -6,9 +6,8 @@ rates that a metric moves when both engines see the same metrics. A metric that 
 a threshold can round to the other side of it; a plateau then cuts one evaluation earlier or later.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from time import perf_counter
 
 import torch
@@ -18,12 +17,12 @@ from schedsearch.seeds import derive_seed
 from schedsearch.tasks.task import seeded
 from schedsearch.training.curve import Curve, Evaluation
 from schedsearch.training.divergence import Start, diverged
+from schedsearch.training.fused.batches import StackBatches
 from schedsearch.training.fused.stack import Lane, Stack, plain_lanes
 from schedsearch.training.rates import LiveRates
 from schedsearch.training.recipe import Ended, Job, OnEnd, OnEval, Recipe, by_course
 
 STACK = 32
-_PIECE = 200  # steps whose batches are drawn at once
 
 
 def train_fused(
@@ -55,7 +54,7 @@ def train_fused(
         The curves, in the order of the jobs. The seconds of a curve are the job's share of the
         seconds that its stack took.
     """
-    lanes = lanes or plain_lanes(recipe.trained_task)
+    lanes = lanes or plain_lanes(recipe)
     own = len({job.seed for job in jobs}) > 1 if own is None else own
     curves: dict[Job, Curve] = {}
 
@@ -69,7 +68,7 @@ def train_fused(
             part = course[first : first + stack]
             with seeded(derive_seed(part[0].seed, "training"), recipe.task.device):
                 seeds = [job.seed for job in part]
-                rows = Stack(lanes, seeds, recipe.optimizer, block=block, own=own, fill=fill)
+                rows = Stack(lanes, seeds, block=block, own=own, fill=fill)
                 _StackTraining(recipe, part, rows, on_eval, end).train()
     return [curves[job] for job in jobs]
 
@@ -116,12 +115,15 @@ class _StackTraining:
             job.total_steps,
             steps_per_epoch=self.recipe.steps_per_epoch,
             evals=len(job.eval_steps),
+            factors=self.stack.factors,
         )
 
     def train(self) -> None:
         """Train until all jobs have ended."""
         job, last = self.held[0].job, 0
-        batches = self._batches(job.end)
+        seeds = [row.job.seed for row in self.held]
+        count = job.end * self.recipe.accumulate
+        batches = StackBatches(self.task, seeds, count, own=self.stack.own_batches)
         for due in job.steps_evaluated:
             train_losses, rates = self._steps(batches, range(last + 1, due + 1))
             self._evaluate(due, train_losses, rates, final=due == job.end)
@@ -138,18 +140,7 @@ class _StackTraining:
             self.held = [self.held[number] for number in left]
             self.stack.keep(left)
 
-    def _batches(self, steps: int) -> Iterator[Tensor]:
-        """Yield each step's examples `[B]`, or `[places, B]` where each job has its own."""
-        if not self.stack.own_batches:
-            yield from self.task.batch_indices(self.held[0].job.seed, steps)
-            return
-        jobs = [row.job for row in self.held]
-        each = [self.task.batch_indices(job.seed, steps) for job in jobs]
-        for parts in zip(*each, strict=True):
-            batch = dict(zip(jobs, parts, strict=True))
-            yield torch.stack([batch[self.held[number].job] for number in self.stack.filled])
-
-    def _steps(self, batches: Iterator[Tensor], steps: range) -> tuple[list[float], list[float]]:
+    def _steps(self, batches: StackBatches, steps: range) -> tuple[list[float], list[float]]:
         """Make the steps up to an evaluation; nothing waits for the device before the last step.
 
         Returns:
@@ -158,30 +149,36 @@ class _StackTraining:
         table = [row.rates.over(steps) for row in self.held]
         filled = [table[number] for number in self.stack.filled]
         device, dtype = self.task.device, self.stack.dtype
-        rates = torch.tensor(filled, device=device, dtype=dtype).T.unsqueeze(-1).contiguous()
-        started = perf_counter()
+        rates = torch.tensor(filled, device=device, dtype=dtype).transpose(0, 1).contiguous()
+        started, each = perf_counter(), self.recipe.accumulate
+        seeds = [self.held[number].job.seed for number in self.stack.filled]
         sums = [
-            self.stack.train(list(islice(batches, len(piece))), piece)
-            for piece in torch.split(rates, _PIECE)
+            self.stack.train(batches.draw(len(piece) * each, seeds), piece)
+            for piece in torch.split(rates, max(1, batches.piece(seeds) // each))
         ]
         losses: list[float] = (torch.stack(sums).sum(dim=0) / len(steps)).tolist()  # waits
         running = [row for row in self.held if not row.ended]
         share = (perf_counter() - started) / len(running)
         for row in running:
             row.seconds += share
-        return losses, [rates_of_row[-1] for rates_of_row in table]
+        return losses, [max(rates_of_row[-1]) for rates_of_row in table]
 
     def _evaluate(
         self, step: int, train_losses: Sequence[float], rates: Sequence[float], *, final: bool
     ) -> None:
         """Record an evaluation of each job, and end the jobs that end here."""
-        values = {name: v.tolist() for name, v in self.stack.evaluate().items()}
+        values = _listed(self.stack.evaluate())
+        ema = None if self.recipe.ema is None else _listed(self.stack.evaluate(averaged=True))
         for number, row in enumerate(self.held):
             if row.ended:
                 continue
-            mine = {name: each[number] for name, each in values.items()}
             evaluation = Evaluation.measured(
-                step, rates[number], train_losses[number], row.seconds, mine
+                step,
+                rates[number],
+                train_losses[number],
+                row.seconds,
+                values[number],
+                None if ema is None else ema[number],
             )
             row.rows.append(evaluation)
             is_diverged = diverged(row.rows, row.start.limit)
@@ -195,3 +192,9 @@ class _StackTraining:
 
     def _stops(self, job: Job, evaluation: Evaluation) -> bool:
         return self.on_eval is not None and self.on_eval(job, evaluation)
+
+
+def _listed(values: Mapping[str, Tensor]) -> list[dict[str, float]]:
+    """Return what was evaluated as numbers, for each row; this waits for the device."""
+    columns = [value.tolist() for value in values.values()]
+    return [dict(zip(values, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -26,8 +26,10 @@ from schedsearch.training.choice.probe import choose_trainer
 from schedsearch.training.choice.trainer import Trainer
 from schedsearch.training.choice.way import EngineWish, Way
 from schedsearch.training.curve import Curve
+from schedsearch.training.fused.batches import trial_taker
+from schedsearch.training.fused.block import Block
 from schedsearch.training.fused.flat_model import Template
-from schedsearch.training.fused.stack import Block, Lane, Stack
+from schedsearch.training.fused.stack import Lane, Stack
 from schedsearch.training.fused.train import train_fused
 from schedsearch.training.recipe import Job, Recipe
 from schedsearch.training.reference import train
@@ -95,14 +97,14 @@ def test_blocks_hold_and_free_jobs_like_one_stack(digits: Task) -> None:
                 recipe,
                 jobs,
                 block=block,
-                lanes=[Lane(Template(task)) for _ in range(lanes)],
+                lanes=[Lane(Template(recipe)) for _ in range(lanes)],
                 fill=fill,
             )
             assert_same_curves(got, whole, rel=1e-12)
 
 
 def test_a_block_is_free_as_soon_as_the_others_hold_all_jobs(digits: Task) -> None:
-    stack = Stack([Lane(Template(digits))], [0] * 7, SGD, block=3, fill=True)
+    stack = Stack([Lane(Template(recipe_of(digits)))], [0] * 7, block=3, fill=True)
     assert (len(stack), len(stack.blocks), len(stack.filled)) == (7, 3, 9)
     assert not stack.frees(7)
     assert stack.frees(6)
@@ -110,7 +112,7 @@ def test_a_block_is_free_as_soon_as_the_others_hold_all_jobs(digits: Task) -> No
     assert (len(stack), stack.filled) == (4, [0, 1, 2, 3, 0, 1])
     stack.keep([1])
     assert (len(stack), len(stack.blocks)) == (1, 1)
-    assert Stack([Lane(Template(digits))], [0] * 7, SGD, block=3).filled == list(range(7))
+    assert Stack([Lane(Template(recipe_of(digits)))], [0] * 7, block=3).filled == list(range(7))
 
 
 def test_a_model_that_draws_without_a_layer_for_it_keeps_to_one_lane(digits: Task) -> None:
@@ -124,8 +126,8 @@ def test_a_model_that_draws_without_a_layer_for_it_keeps_to_one_lane(digits: Tas
             return out
 
     task = dataclasses.replace(digits, make_model=Noisy)
-    assert Template(task).draws
-    assert not Template(digits).draws
+    assert Template(recipe_of(task)).draws
+    assert not Template(recipe_of(digits)).draws
     recipe = recipe_of(task)
     jobs = jobs_of(recipe, [Schedule("Constant", 0.01)] * 4, 60)
     way = Way("fused", stack=4, block=2)
@@ -151,9 +153,9 @@ def test_a_lane_that_fails_stops_the_others(digits: Task) -> None:
         time.sleep(1e-3)
         return torch.zeros(1)
 
-    lanes = [Lane(Template(digits), slow), Lane(Template(digits), fail)]
-    stack = Stack(lanes, [0, 0], SGD, block=1)
-    batches = [torch.arange(4)] * 20_000
+    lanes = [Lane(Template(recipe_of(digits)), slow), Lane(Template(recipe_of(digits)), fail)]
+    stack = Stack(lanes, [0, 0], block=1)
+    batches = [trial_taker(digits, 2, own=False)] * 20_000
     with pytest.raises(RuntimeError, match="no memory left"):
         stack.train(batches, torch.zeros(len(batches), 2, 1))
     assert len(made) < len(batches)

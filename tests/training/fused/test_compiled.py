@@ -132,7 +132,7 @@ def test_the_step_that_the_probe_compiled_is_the_one_that_trains(
 def test_a_step_with_no_state_is_compiled_too(digits: Task) -> None:
     """That of SGD without momentum."""
     before = graphs()
-    assert CompiledStep(Template(digits), OptimizerSpec("SGD", {}), 2).differs() is None
+    assert CompiledStep(Template(recipe_of(digits, OptimizerSpec("SGD", {}))), 2).differs() is None
     assert graphs() == before + 1
 
 
@@ -153,7 +153,7 @@ def test_a_compiled_step_that_differs_is_not_used(
         digits, make_model=lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     )
     monkeypatch.setattr("schedsearch.training.fused.flat_model.as_products", wrong)
-    problem = CompiledStep(Template(task), SGD, 2).differs()
+    problem = CompiledStep(Template(recipe_of(task)), 2).differs()
     assert problem is not None
     assert "differ by" in problem
 
@@ -167,7 +167,7 @@ def test_a_compiler_that_must_not_be_trusted_is_asked_what_it_can_do(
         return known | ({"cpp.no_such_option": True} if trusting else {})
 
     monkeypatch.setattr(compiled_module, "cpu_compile_options", options)
-    lanes, problem = compiled_module.compiled_lanes(digits, SGD, 2, 1)
+    lanes, problem = compiled_module.compiled_lanes(recipe_of(digits), 2, 1)
     assert (len(lanes), problem) == (1, None)
 
 

@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from schedsearch.schedules.schedule import Schedule, Warmup
 from schedsearch.tasks.registry import load_task
 from schedsearch.tasks.task import Task
-from schedsearch.training.fused.flat_model import FUSABLE_OPTIMIZERS, why_not_fused
-from schedsearch.training.fused.stack import Block
+from schedsearch.training.fused.block import Block
+from schedsearch.training.fused.refusal import FUSABLE_OPTIMIZERS, why_not_fused
 from schedsearch.training.fused.train import train_fused
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.reference import fit, train
@@ -65,7 +65,7 @@ def test_equal_in_float32(model: str) -> None:
 
 
 def shared_momentum(stack: Block, rates: Tensor) -> Tensor:
-    buffer = stack.optimizer.state[stack.params].get("momentum_buffer")
+    buffer = stack.states[0].get("momentum_buffer")
     if buffer is not None:
         buffer.copy_(buffer.mean(dim=0, keepdim=True).expand_as(buffer))
     return rates
@@ -145,7 +145,7 @@ class Noisy(nn.Module):
 
 def test_dropout_is_each_jobs_own_and_seeded(digits: Task) -> None:
     task = dataclasses.replace(digits, make_model=Noisy)
-    assert why_not_fused(task, OPTIMIZERS[0]) is None
+    assert why_not_fused(recipe_of(task)) is None
     twins = [Schedule("Constant", 0.01), Schedule("Constant", 0.01), Schedule("Constant", 1e6)]
     torch.manual_seed(1)
     recipe = recipe_of(task)
