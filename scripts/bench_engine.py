@@ -28,6 +28,7 @@ import torch
 
 from schedsearch.schedules.schedule import Schedule
 from schedsearch.tasks.registry import load_task
+from schedsearch.tasks.split import Split
 from schedsearch.tasks.task import Task
 from schedsearch.training.choice.probe import choose_trainer
 from schedsearch.training.choice.trainer import Trainer
@@ -45,6 +46,7 @@ SGD = OptimizerSpec("SGD", {"momentum": 0.9})
 
 def plain(task: Task, steps: int) -> Callable[[], None]:
     """Return the loop that anyone would write, with CosineAnnealingLR."""
+    assert isinstance(task.train, Split)
     inputs, targets, size = task.train.inputs, task.train.targets, task.batch_size
 
     def loop() -> None:

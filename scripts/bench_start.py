@@ -29,11 +29,13 @@ from schedsearch.store.leases import ATTEMPT, LEASE, OWNER
 from schedsearch.store.place import place_run
 from schedsearch.store.records import PREFIX, SCHEDULE, result_of, system_attrs, user_attrs
 from schedsearch.store.writing import Finished, Sampled, Writer, writer_of
+from schedsearch.tasks.registry import load_task
 from schedsearch.training.curve import Curve, Evaluation
+from schedsearch.training.optimizers import OptimizerSpec
+from schedsearch.training.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS, EVALUATIONS = 600, 20
-TARGET_ACCURACY = 0.9
 BUILD = """
 import torch, schedsearch
 schedule = schedsearch.load_schedule("schedule.json")
@@ -78,6 +80,7 @@ def _space() -> Space:
 
 
 def _write(writer: Writer, study_id: int, space: Space, draw: random.Random, count: int) -> None:
+    recipe = Recipe(load_task("digits"), OptimizerSpec(), EVALUATIONS)
     attrs = {OWNER: "bench", LEASE: 0.0, ATTEMPT: 1}
     created = writer.create_running(study_id, attrs, count, 10**9)
     drawn = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=draw.randrange(2**31)))
@@ -88,9 +91,9 @@ def _write(writer: Writer, study_id: int, space: Space, draw: random.Random, cou
         own = {SCHEDULE: schedule.to_dict()}
         sampled.append(Sampled(trial_id, trial.params, trial.distributions, own))
         curve = _curve(draw)
-        result = result_of(curve, TARGET_ACCURACY)
+        result = result_of(curve, recipe)
         result |= {"horizon": STEPS, "spent_steps": STEPS}
-        result |= {"rungs": [[STEPS, curve.final.val_loss, curve.final.val_accuracy]]}
+        result |= {"rungs": [{"horizon": STEPS, **curve.final.values}]}
         ended = (TrialState.COMPLETE, curve.final.val_loss)
         stored = (system_attrs(curve, result), user_attrs(result))
         finished.append(Finished(trial_id, *ended, *stored))
@@ -104,8 +107,9 @@ def _curve(draw: random.Random) -> Curve:
     for i in range(1, EVALUATIONS + 1):
         loss = least + 2.3 * math.exp(-5 * i / EVALUATIONS) * draw.uniform(0.9, 1.1)
         step = STEPS * i // EVALUATIONS
-        rows.append(Evaluation(step, 0.1, loss * 0.9, loss, math.exp(-loss), step * 0.001))
-    return Curve(tuple(rows), initial_loss=2.3)
+        metrics = {"accuracy": math.exp(-loss)}
+        rows.append(Evaluation(step, 0.1, loss * 0.9, loss, step * 0.001, metrics))
+    return Curve(tuple(rows), {"val_loss": 2.3, "val_accuracy": 0.1})
 
 
 def commands(runs: Path) -> Mapping[str, list[str]]:

@@ -16,7 +16,9 @@ ARMS = 3
 
 def model() -> nn.Module:
     """Return your model, untrained."""
-    return nn.Sequential(nn.Linear(2, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 3))
+    return nn.Sequential(
+        nn.Linear(2, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 3)
+    )
 
 
 def load(folder: object) -> schedsearch.Data:

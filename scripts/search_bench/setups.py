@@ -23,8 +23,9 @@ def _fewer_pictures(folder: Path | None) -> Data:
     source = next(task for task in TASKS if task.name == "fashion_mnist")
     data = source.load(folder)
 
-    def first(split: Split, count: int) -> Split:
-        return Split(split.inputs[:count], split.targets[:count])
+    def first(examples: object, count: int) -> Split:
+        assert isinstance(examples, Split)
+        return Split(*examples.take(slice(0, count)))
 
     return Data(first(data.train, _TRAIN), first(data.validation, _VALIDATION), data.test)
 

@@ -30,7 +30,7 @@ def _numbers(count: int, width: int = 8) -> Tensor:
     return torch.randn(count, width, generator=_random())
 
 
-def mlp(inputs: int, outputs: int, *layers: nn.Module) -> nn.Module:
+def mlp(inputs: int, outputs: int, *layers: nn.Module) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, 16), *layers, nn.ReLU(), nn.Linear(16, outputs))
 
 
@@ -329,6 +329,7 @@ def _frozen() -> nn.Module:
     """Return a model whose first layer is not trained, and the same for all seeds."""
     model = mlp(8, 2)
     first = model[0]
+    assert isinstance(first, nn.Linear)
     first.requires_grad_(False)
     with torch.no_grad():
         first.weight.copy_(torch.linspace(-1, 1, 128).sin().view(16, 8))

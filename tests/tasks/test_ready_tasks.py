@@ -100,7 +100,7 @@ def test_an_untrained_model_is_near_chance(
         assert low <= values[metric.name] <= high
     assert task.target is not None
     key, target = task.target
-    objectives = objectives_of((m.name, m.direction, m.words) for m in task.metrics)
+    objectives = objectives_of((m.name, m.direction, m.words, m.is_share) for m in task.metrics)
     assert find_objective(key, objectives).better(target, than=values[key.removeprefix("val_")])
 
 

@@ -35,7 +35,7 @@ def test_products_are_bfloat16_and_weights_float32() -> None:
     model = task.model(0)
     layer = next(m for m in model.modules() if isinstance(m, nn.Linear))
     layer.register_forward_hook(lambda module, inputs, out: seen.append(out.dtype))
-    loss = task.loss(model(task.train.inputs[:8]), task.train.targets[:8])
+    loss = task.loss_of(model, task.sample)
     loss.backward()  # type: ignore[no-untyped-call]
     assert seen == [torch.bfloat16]
     assert loss.dtype == torch.float32
