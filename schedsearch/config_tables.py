@@ -138,12 +138,19 @@ class Training(Table):
 class SpaceTable(Table):
     """[space]: what all families share."""
 
-    peak_lr: Range | Literal["auto"] = (0.003, 0.3)
+    peak_lr: Range | Literal["auto"] | None = None
     """The peak learning rates searched, on a logarithmic scale; "auto": two decades found by a
-    range test before the first trial.
+    range test before the first trial; left out: two decades that are usual for the optimizer, and
+    "auto" for one of your own.
 
-    Always, unless you trust "auto": two decades around the rate that you use today. Widen it if the
-    report says that a family's best rate lies at an edge.
+    Always: two decades around the rate that you use today. "auto" if the loss has a scale of its
+    own.
+    """
+    widen: bool | None = None
+    """Whether the range grows by a decade on the side where the best trial lies at its edge: once,
+    when half of the trials are over; left out: only a range that you did not give yourself.
+
+    false if rates beyond the range are out of the question; true to let go of a range you gave.
     """
     warmup: Literal["none", "optional", "always"] = "optional"
     """A linear warm-up in front of families that don't rise by themselves; "optional": the sampler
@@ -161,7 +168,6 @@ class SpaceTable(Table):
 
     Rarely.
     """
-
     watch: tuple[str, ...] | None = None
     """What families with ReduceLROnPlateau watch: at most one value that is to fall and one that is
     to rise, such as ["val_loss", "val_macro_f1"]; left out: the validation loss, and the objective
@@ -169,6 +175,12 @@ class SpaceTable(Table):
 
     If your own training watches another metric.
     """
+
+    @property
+    def widens(self) -> bool:
+        """Whether the range of peak rates may grow."""
+        given = self.peak_lr not in ("auto", None)
+        return not given if self.widen is None else self.widen
 
     @field_validator("watch", mode="before")
     @classmethod
@@ -180,7 +192,7 @@ class SpaceTable(Table):
     def _range_or_auto(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
         if isinstance(value, str) and value != "auto":
             raise ValueError("it is [low, high], one number, or 'auto'")
-        return value if value == "auto" else check(cls._tuple(value))
+        return value if value in ("auto", None) else check(cls._tuple(value))
 
     @field_validator("warmup_frac", mode="before")
     @classmethod

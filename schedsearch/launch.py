@@ -25,7 +25,7 @@ from schedsearch.search.context import Context, open_context
 from schedsearch.search.create import open_study, stored_peak_lr
 from schedsearch.search.draft import Draft, draft_of
 from schedsearch.search.events import Event, Note, OnEvent
-from schedsearch.search.peak_lr import PeakRange, find_peak_range, range_as_before
+from schedsearch.search.peak_lr import PeakRange, find_peak_range, range_as_before, range_as_given
 from schedsearch.search.plan import Plan
 from schedsearch.search.results import Terms
 from schedsearch.search.search import run_search
@@ -169,14 +169,12 @@ class Preview:
     Args:
         plan: the plan; where a pilot is to choose the kind of the rungs, with squeezed ones.
         peak: the peak rates that are searched.
-        peak_lr_is_open: whether the study file leaves them to a range test.
         kind_is_open: whether a pilot is still to choose the kind of the rungs.
         notes: what a person should know of it, in a line each.
     """
 
     plan: Plan
     peak: PeakRange
-    peak_lr_is_open: bool
     kind_is_open: bool
     notes: tuple[str, ...]
 
@@ -202,16 +200,16 @@ def _preview_of(draft: Draft, run: Run | None) -> Preview:
     kind = chosen_kind(run) if run is not None and draft.kind_is_open else None
     assumed = draft.kind_is_open and kind is None
     plan = draft.assumed_plan(peak) if assumed else draft.plan(peak, kind)
-    return Preview(plan, peak, draft.peak_lr_is_open, assumed, draft.notes)
+    return Preview(plan, peak, assumed, draft.notes)
 
 
 def _peak_lr(draft: Draft, storage: RDBStorage | None, name: str, on_event: OnEvent) -> PeakRange:
-    """Return the peak rates that are searched: given, as the run was made, or by a range test."""
-    if not draft.peak_lr_is_open:
-        return draft.given_peak_lr
+    """Return the peak rates: given or usual, as the run was made, or by a range test."""
     stored = None if storage is None else stored_peak_lr(storage, name)
+    if not draft.peak_lr_is_open:
+        return range_as_given(draft.given_peak_lr, stored, on_event)
     if stored is not None:
-        return range_as_before(stored.low, stored.high, on_event)
+        return range_as_before(stored, on_event)
     count = draft.config.training.threads or None
     return find_peak_range(draft.recipe, draft.config.seed, thread_count=count, on_event=on_event)
 
@@ -238,7 +236,7 @@ def _search(context: Context, draft: Draft, peak: PeakRange) -> tuple[Plan, Trai
     else:
         train_checks(context, terms, checks, trainer, after)
         plan = assumed
-    run_search(context, plan, trainer, last)
+    plan = run_search(context, plan, trainer, last)
     store_agreements(run)
     return plan, trainers
 

@@ -92,7 +92,8 @@ def _words(kind: Any) -> str:
             return "a list of them"
         kinds = [each for each in get_args(kind) if each is not type(None)]
         return ", or ".join(_words(each) for each in kinds)
-    return {str: "text", int: "whole number", float: "number"}[kind]
+    words = {str: "text", int: "whole number", float: "number", bool: "`true`, `false`"}
+    return words[kind]
 
 
 def _default(field: FieldInfo) -> str:

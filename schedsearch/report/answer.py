@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from schedsearch.confirmation.claim import Confirmation
 from schedsearch.objective import Objective
 from schedsearch.report.compute import compute_of
-from schedsearch.report.edges import edge_advice
+from schedsearch.report.edges import edge_advice, widening_of
 from schedsearch.report.leaderboard import leaderboard
 from schedsearch.report.snapshot import Snapshot, TrialRow
 from schedsearch.report.wording import reached_in_words, schedule_in_words
@@ -121,7 +121,7 @@ def _worse_by(objective: Objective, value: float, best: float) -> str:
 def _edge(run: Snapshot) -> list[str]:
     searched = run.searched_rates()
     advice = edge_advice(leaderboard(run.trials, run.objective), run.confirmed, searched)
-    return [] if advice is None else [f"{advice}."]
+    return [f"{text}." for text in (widening_of(run.attributes), advice) if text is not None]
 
 
 def _stands_on(run: Snapshot) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from schedsearch.search.widening import near_an_edge, stored_widening
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,26 +16,26 @@ if TYPE_CHECKING:
 
 
 def searched_rates(attributes: Mapping[str, Any], config: StudyConfig) -> tuple[float, float]:
-    """Return the lowest and the highest peak rate that a run searches.
+    """Return the lowest and the highest peak rate that a run searches by now.
 
     Args:
         attributes: the attributes of the run; see `Run.attributes`.
         config: its study file, which may leave the rates to a range test.
     """
+    widened = stored_widening(attributes)
+    if widened is not None:
+        return widened.rates
     low, high = attributes["identity"].get("space.peak_lr", config.space.peak_lr)
     return float(low), float(high)
 
 
-def near_an_edge(value: float, low: float, high: float) -> str | None:
-    """Return the edge that a value is close to: the outer twentieth of a range, on a log scale.
-
-    >>> near_an_edge(0.29, 0.003, 0.3), near_an_edge(0.1, 0.003, 0.3), near_an_edge(1, 1, 1)
-    ('upper', None, None)
-    """
-    if not 0 < low < high:
+def widening_of(attributes: Mapping[str, Any]) -> str | None:
+    """Return a line that says how the searched range has grown; None where it has not."""
+    widened = stored_widening(attributes)
+    if widened is None:
         return None
-    part = math.log(value / low) / math.log(high / low)
-    return "upper" if part > 0.95 else "lower" if part < 0.05 else None
+    text = widened.sentence()
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def edge_advice(

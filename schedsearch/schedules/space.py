@@ -29,6 +29,10 @@ class Space:
     evals: int
     watched: Mapping[str, str] = field(default_factory=lambda: dict(WATCHED))
 
+    def with_rates(self, low: float, high: float) -> "Space":
+        """Return the space with another range of peak rates."""
+        return replace(self, peak_lr=self.peak_lr.narrowed((low, high), "space.peak_lr"))
+
     def describe(self) -> dict[str, Any]:
         """Return everything that affects sampling, as plain values."""
         return {

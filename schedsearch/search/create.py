@@ -15,6 +15,7 @@ from schedsearch.search.draft import Draft
 from schedsearch.search.peak_lr import PeakRange
 from schedsearch.search.pruners import make_pruner
 from schedsearch.search.samplers import make_sampler
+from schedsearch.search.widening import stored_widening
 from schedsearch.seeds import derive_seed
 from schedsearch.store.place import Place, study_ids
 from schedsearch.store.provenance import provenance
@@ -139,15 +140,24 @@ def _compare(
 
 
 def stored_peak_lr(storage: RDBStorage, name: str) -> PeakRange | None:
-    """Return the peak rates that a run was made with; None where there is no such run."""
+    """Return the peak rates that a run was made with, and searches; None: there is no such run."""
     study_id = study_ids(storage, name).get(name)
     if study_id is None:
         return None
     attrs = storage.get_study_system_attrs(study_id)
     _check_version(name, attrs)
-    identity = attrs.get(f"{PREFIX}identity", {})
-    return PeakRange(*identity["space.peak_lr"]) if "space.peak_lr" in identity else None
+    attrs = _bare(attrs)
+    identity = attrs.get("identity", {})
+    if "space.peak_lr" not in identity:
+        return None
+    low, high = identity["space.peak_lr"]
+    return PeakRange(low, high, widened=stored_widening(attrs))
 
 
 def _check_version(name: str, attrs: dict[str, Any]) -> None:
-    check_version(name, {key.removeprefix(PREFIX): value for key, value in attrs.items()})
+    check_version(name, _bare(attrs))
+
+
+def _bare(attrs: dict[str, Any]) -> dict[str, Any]:
+    """Return attributes of a run by their names without the prefix."""
+    return {key.removeprefix(PREFIX): value for key, value in attrs.items()}

@@ -8,7 +8,7 @@ when both are known.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from math import ceil
 from typing import Any
 
@@ -17,7 +17,7 @@ from schedsearch.errors import ConfigError, ScheduleError, unknown
 from schedsearch.horizon import evaluation_steps
 from schedsearch.objective import Objective, find_objective
 from schedsearch.schedules.space import Space, make_space
-from schedsearch.search.peak_lr import PeakRange
+from schedsearch.search.peak_lr import PeakRange, range_without_test
 from schedsearch.search.plan import ConfirmationPlan, Kind, Plan, Sampling, SubSearch, divided
 from schedsearch.search.pruners import make_pruner
 from schedsearch.search.recipes import data_folder, recipe_of, watched_values
@@ -62,7 +62,7 @@ class Draft:
     @property
     def peak_lr_is_open(self) -> bool:
         """Whether a range test decides the peak rates that are searched."""
-        return self.config.space.peak_lr == "auto"
+        return self._without_test is None
 
     @property
     def kind_is_open(self) -> bool:
@@ -71,10 +71,14 @@ class Draft:
 
     @property
     def given_peak_lr(self) -> PeakRange:
-        """The peak rates that the study file gives."""
-        if self.peak_lr_is_open:
+        """The peak rates that the study file gives, or that are usual for its optimizer."""
+        if self._without_test is None:
             raise ValueError("a range test decides the peak rates")
-        return PeakRange(self.space.peak_lr.low, self.space.peak_lr.high)
+        return self._without_test
+
+    @cached_property
+    def _without_test(self) -> PeakRange | None:
+        return range_without_test(self.config.space.peak_lr, self.recipe.optimizer)
 
     def identity(self, peak: PeakRange) -> dict[str, Any]:
         """Return, by dotted name, what may not change while a run goes on."""
@@ -102,7 +106,8 @@ class Draft:
         """
         if self.kind_is_open != (kind is not None):
             raise ValueError(f"the kind of the rungs is open: {self.kind_is_open}, given: {kind}")
-        config, rungs, space = self.config, self.rungs, self._space(peak)
+        config, rungs, first = self.config, self.rungs, self._space(peak)
+        space = first.with_rates(*peak.searched)
         if kind == "full":
             rungs = Rungs("full", rungs.horizons[-1:])
         elif kind is not None:
@@ -116,9 +121,10 @@ class Draft:
             recipe=self.recipe,
             total_steps=config.training.total_steps,
             space=space,
+            widens=config.space.widens and peak.widened is None,
             rungs=rungs,
             searches=searches,
-            checks=self._checks(space, self._searches(space, self.rungs)),
+            checks=self._checks(first, self._searches(first, self.rungs)),
             confirmation=ConfirmationPlan(
                 finalists=len(space.families) if ranks else wish.finalists,
                 by_family=ranks,
@@ -142,8 +148,8 @@ class Draft:
         return self.plan(peak, "squeeze" if self.kind_is_open else None)
 
     def _space(self, peak: PeakRange) -> Space:
-        rate = self.space.peak_lr.narrowed((peak.low, peak.high), "space.peak_lr")
-        return replace(self.space, peak_lr=rate)
+        """Return the space that the run is made with."""
+        return self.space.with_rates(peak.low, peak.high)
 
     def _rungs_identity(self) -> dict[str, Any]:
         if self.rungs.kind == "full":
@@ -212,9 +218,10 @@ def draft_of(config: StudyConfig, device: str = "auto") -> Draft:
     find_sampler(search.sampler)
     recipe = recipe_of(config, device)
     objective = find_objective(search.objective, recipe.objectives)
+    peak = range_without_test(shared.peak_lr, recipe.optimizer)
     space = make_space(
         config.families,
-        peak_lr=(LOWEST, HIGHEST) if shared.peak_lr == "auto" else shared.peak_lr,
+        peak_lr=(LOWEST, HIGHEST) if peak is None else (peak.low, peak.high),
         warmup=shared.warmup,
         warmup_frac=shared.warmup_frac,
         warmup_start_factor=shared.warmup_start_factor,

@@ -10,6 +10,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 import optuna
+from optuna.distributions import FloatDistribution
 from optuna.storages import InMemoryStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -21,6 +22,7 @@ from schedsearch.search.plan import SubSearch
 from schedsearch.search.samplers import SeededByTrial, find_sampler
 from schedsearch.store.records import FINISHED, PREFIX, SCHEDULE, read_result
 
+PEAK_LR = "peak_lr"  # the name of the parameter
 GOOD = 25  # as many good trials as TPE ever tells from the rest
 
 
@@ -76,9 +78,8 @@ class Mirror:
                 continue  # known already, or not yet sampled to its end
             mine = self._ids.get(trial.number)
             if mine is None:
-                mine = memory.create_new_trial(
-                    study_id_of(self.study), template_trial=_shown(trial)
-                )
+                template = _at_rates(_shown(trial), self._rates)
+                mine = memory.create_new_trial(study_id_of(self.study), template_trial=template)
                 self._ids[trial.number] = mine
             elif trial.state.is_finished():
                 for step, value in _shown(trial).intermediate_values.items():
@@ -89,6 +90,12 @@ class Mirror:
         self._sampler.learned()
         if find_sampler(self.part.sampling.sampler).learns_from_part:
             self._memory.view = self._view()
+
+    @property
+    def _rates(self) -> FloatDistribution:
+        """The distribution of peak rates that trials are drawn from now."""
+        rate = self.part.space.peak_lr
+        return FloatDistribution(rate.low, rate.high, log=rate.log)
 
     def _view(self) -> list[FrozenTrial]:
         """Return the trials that a sampler sees which learns from part; the running ones always.
@@ -185,3 +192,19 @@ def _shown(trial: FrozenTrial) -> FrozenTrial:
         system_attrs=trial.system_attrs,
         intermediate_values={} if diverged else trial.intermediate_values,
     )
+
+
+def _at_rates(trial: FrozenTrial, rates: FloatDistribution) -> FrozenTrial:
+    """Return a trial as if its peak rate had been drawn from the range that is searched now.
+
+    Samplers learn from trials with equal distributions only. What a sampler has kept with a trial
+    (the state of CMA-ES) belongs to the range of then, and is left out.
+    """
+    drawn = trial.distributions.get(PEAK_LR)
+    if drawn is None or drawn == rates or not rates.low <= trial.params[PEAK_LR] <= rates.high:
+        return trial
+    shown = copy.copy(trial)
+    shown.distributions = trial.distributions | {PEAK_LR: rates}
+    ours = (PREFIX, FIXED_PARAMS)
+    shown.system_attrs = {k: v for k, v in trial.system_attrs.items() if k.startswith(ours)}
+    return shown

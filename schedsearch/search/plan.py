@@ -1,7 +1,7 @@
 """Plan: what a study will do. It leaves nothing open: whoever has one needs no study file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 from typing import Any, Literal
@@ -53,6 +53,10 @@ class SubSearch:
     rungs: Rungs
     family: str = ""
 
+    def with_rates(self, low: float, high: float) -> "SubSearch":
+        """Return the part with another range of peak rates."""
+        return replace(self, space=self.space.with_rates(low, high))
+
     def steps(self, trials: int) -> int:
         """Return the optimizer steps that trials take when none diverges or is pruned."""
         whole, rest = divmod(trials, self.batch)
@@ -91,6 +95,7 @@ class Plan:
         recipe: how each job is trained.
         total_steps: the full horizon, in optimizer steps.
         space: all that is searched.
+        widens: whether the range of peak rates may grow, once.
         rungs: the horizons at which a trial is tried.
         searches: the parts of the search, each an Optuna study: one, or one for each family.
         checks: the random schedules that check the rungs; None where there are none.
@@ -109,6 +114,7 @@ class Plan:
     recipe: Recipe
     total_steps: int
     space: Space
+    widens: bool
     rungs: Rungs
     searches: tuple[SubSearch, ...]
     checks: SubSearch | None
@@ -119,6 +125,11 @@ class Plan:
     reads_pruned: bool
     engine: EngineWish
     data_folder: Path | None
+
+    def with_rates(self, low: float, high: float) -> "Plan":
+        """Return the plan with another range of peak rates; that of the checks stays."""
+        searches = tuple(part.with_rates(low, high) for part in self.searches)
+        return replace(self, space=self.space.with_rates(low, high), searches=searches)
 
     @property
     def trials(self) -> int:

@@ -23,6 +23,7 @@ from schedsearch.search.policy import Claim, Result
 from schedsearch.search.results import Standing, Terms, row_of
 from schedsearch.search.rungs import Climb, Rungs, promoted
 from schedsearch.search.timing import Clock
+from schedsearch.search.widening import Widener, stored_widening
 from schedsearch.search.work import work
 from schedsearch.store.names import family_name
 from schedsearch.store.queue import Queue
@@ -52,12 +53,14 @@ class Search:
         parts: the studies' queues, each with what it searches.
         on_event: told of each cohort and rung.
         clock: where the time is counted.
+        widener: looks whether the range of peak rates is to grow; None: it may not.
     """
 
     terms: Terms
     parts: Sequence[tuple[Queue, SubSearch]]
     on_event: OnEvent
     clock: Clock
+    widener: Widener | None = None
     standing: Standing = field(init=False)
     _drawers: list[Drawer] = field(init=False)
     _waiting: list[_Trial] = field(init=False, default_factory=list)  # of the rung, not yet trained
@@ -132,6 +135,8 @@ class Search:
 
     def _next_cohort(self) -> None:
         """Draw a cohort of each study: they are trained together."""
+        if self.widener is not None:
+            self._widen(self.widener)
         trials: list[_Trial] = []
         for drawer in self._drawers:
             with self.clock.measure("sampling"):
@@ -144,6 +149,14 @@ class Search:
         self.standing.look([queue for queue, _ in self.parts], self.terms.objective)
         self._rung = 0
         self._begin_rung(trials)
+
+    def _widen(self, widener: Widener) -> None:
+        """Draw from a wider range from now on, where it has grown."""
+        found = widener.look([queue for queue, _ in self.parts], self.standing.total)
+        if found is not None:
+            self.widener = None
+            self.parts = [(queue, part.with_rates(*found.rates)) for queue, part in self.parts]
+            self._drawers = [Drawer(queue, part) for queue, part in self.parts]
 
     def _begin_rung(self, trials: Sequence[_Trial]) -> None:
         self._rung += 1
@@ -187,8 +200,10 @@ class Search:
         return Result(claim, row, told)
 
 
-def run_search(context: Context, plan: Plan, trainer: Trainer, after: int = 0) -> None:
+def run_search(context: Context, plan: Plan, trainer: Trainer, after: int = 0) -> Plan:
     """Train trials until the run has its total of finished ones, or other processes train the last.
+
+    Returns the plan, with the range of peak rates that was searched in the end.
 
     Args:
         context: what all phases share.
@@ -201,7 +216,9 @@ def run_search(context: Context, plan: Plan, trainer: Trainer, after: int = 0) -
         (context.queue(family_name(name, part.family) if part.family else name), part)
         for part in plan.searches
     ]
-    search = Search(Terms.of(plan), parts, context.on_event, context.clock)
+    terms, rate = Terms.of(plan), plan.space.peak_lr
+    widener = Widener(context, plan.objective, rate.low, rate.high) if plan.widens else None
+    search = Search(terms, parts, context.on_event, context.clock, widener)
     search.begin()
     work(search, trainer, context.on_event, context.clock, after=after, at_once=plan.prunes)
     trials = context.run.search_trials()
@@ -209,3 +226,5 @@ def run_search(context: Context, plan: Plan, trainer: Trainer, after: int = 0) -
     if running:
         text = f"{running} trials are still being trained by other processes"
         context.on_event(Note(text))
+    widened = stored_widening(context.run.attributes)
+    return plan if widened is None else plan.with_rates(*widened.rates)

@@ -7,11 +7,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice, takewhile
+from statistics import fmean, stdev
 from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import ExponentialLR
 
 from schedsearch.errors import ConfigError
@@ -20,35 +23,39 @@ from schedsearch.tasks.task import seeded
 from schedsearch.training.recipe import Recipe
 
 LOWEST, HIGHEST = 1e-6, 10.0
-STEPS, SEEDS = 150, 3
-_SMOOTHING = 0.9  # factor of the exponential moving average, whose start is bias-corrected
-_DIVERGED = 1.2  # times the loss at the start: above it, the rate has become too high
-_FELL = 0.95  # times the loss at the start: a loss that stays above it may be noise
-_START = 20  # first steps, whose rates are too low to change the loss
+STEPS, PROBES = 150, 2
+SEEDS, MOST_SEEDS = 3, 9
+_AROUND = 2  # steps to either side over which the mean of the seeds is smoothed
+_EARLY = 20  # first steps, whose rates are so low that what moves the loss is mostly noise
+_BEGUN = 0.25  # of the fall
+_REAL = 5.0  # times the noise of the first steps: a loss that falls by less may not have fallen
+_UNSURE = 0.15  # decades: a standard error of the centre above it asks for more seeds
 
 
 @dataclass(frozen=True)
 class RangeTest:
     """What range tests on a few seeds recorded, and the range of peak rates that follows.
 
-    The losses are averaged over the seeds and smoothed by an exponential moving average with a
-    factor of 0.9. The start is the mean of the smoothed loss over the first 20 steps; the course
-    ends before the first step whose smoothed loss is above 1.2 times the start. Two steps of the
-    course decide: the step where the smoothed loss is lowest, and, before it, the step where the
-    smoothed loss falls fastest (by the difference of the two neighbouring steps). The centre is
-    half the geometric mean of the rates at these two steps, and the range goes from a tenth of the
-    centre to ten times the centre, rounded to two digits.
+    A loss is that on the same few batches after each step, so the luck of a step's own batch moves
+    it only through the weights: losses that scatter between batches, such as those of noisy or rare
+    classes, can be compared from step to step, whatever their sign or scale. The losses are
+    averaged over the seeds, up to the first that is not finite, and smoothed by a moving mean of
+    five steps. Two steps decide: the one where the smoothed loss is lowest, and the first that has
+    a quarter of the fall until there behind it. The centre is the geometric mean of the rates at
+    these two steps, and the range goes from a tenth of the centre to ten times the centre, rounded
+    to two digits.
 
-    The rate where the loss falls fastest is the usual choice, but too low for Adam; the rate where
-    the loss is lowest is too high for a whole training, and scatters more. Tried on digits (mlp,
-    cnn) and Fashion-MNIST (mlp), with SGD (momentum 0.9) and Adam, with 5 study seeds: the best
-    rates of Constant, CosineAnnealingLR and ExponentialLR in whole trainings of 300 to 900 steps
-    lay between 24 % and 82 % of the range (on a logarithmic scale), 53 % on average. With the
-    centre where the loss falls fastest, they lay between 36 % and 104 %.
+    The fall is real where it exceeds five times the noise in the first 20 steps (the standard
+    deviation of second differences, which a slow fall does not move, over the square root of six).
+
+    The rate where the fall begins is too low for a whole training, above all for recurrent models
+    and transformers, whose loss first falls to what single tokens give; the rate where the loss is
+    lowest is too high for one that overfits. `scripts/bench range` measures the rule: how often
+    the best of a grid of rates lies in the range.
 
     Args:
         rates: the rate of each step, rising.
-        losses: for each seed, the training loss of each step; infinite where it is not finite.
+        losses: for each seed, the loss after each step; infinite where it is not finite.
         seconds: how long the tests took.
     """
 
@@ -62,41 +69,57 @@ class RangeTest:
 
     @cached_property
     def smoothed(self) -> tuple[float, ...]:
-        """The mean loss of the seeds, smoothed; infinite from the first infinite loss on."""
-        average, smooth = 0.0, []
-        for number, losses in enumerate(zip(*self.losses, strict=True), start=1):
-            loss = sum(losses) / len(losses)
-            average = _SMOOTHING * average + (1 - _SMOOTHING) * loss
-            smooth.append(average / (1 - _SMOOTHING**number))
-        return tuple(smooth)
+        """The mean loss of the seeds, smoothed, up to the first step where it is not finite."""
+        mean = self._mean
+        windows = (mean[max(0, i - _AROUND) : i + _AROUND + 1] for i in range(len(mean)))
+        return tuple(fmean(window) for window in windows)
+
+    @cached_property
+    def _mean(self) -> tuple[float, ...]:
+        means = (fmean(losses) for losses in zip(*self.losses, strict=True))
+        return tuple(takewhile(math.isfinite, means))
+
+    @property
+    def noise(self) -> float:
+        """The standard deviation of the noise in the mean loss, at the lowest rates."""
+        first = self._mean[: _EARLY + 1]
+        bends = [a - 2 * b + c for a, b, c in zip(first, first[1:], first[2:], strict=False)]
+        return stdev(bends) / math.sqrt(6) if len(bends) > 1 else math.inf
+
+    @property
+    def falls(self) -> bool:
+        """Whether the loss falls by more than noise can explain."""
+        if len(self.smoothed) <= _EARLY:
+            return False
+        start, lowest = self.smoothed[0], self.smoothed[self.lowest_at]
+        rounding = 1e-6 * max(abs(start), abs(lowest))
+        return start - lowest > max(_REAL * self.noise, rounding)
+
+    @property
+    def doubt(self) -> str:
+        """What to say where the loss does not fall."""
+        return (
+            f"space.peak_lr = 'auto': the training loss fell at no rate from {self.rates[0]:g} to "
+            f"{self.rates[-1]:g} by more than its noise, on {len(self.losses)} seeds"
+        )
 
     @cached_property
     def lowest_at(self) -> int:
-        """The step, from 0, of the lowest smoothed loss before the loss diverges."""
-        smooth, limit = self.smoothed, _DIVERGED * self._start
-        end = next((i for i, loss in enumerate(smooth) if not loss <= limit), len(smooth))
-        return min(range(end), key=smooth.__getitem__, default=0)
-
-    @property
-    def _start(self) -> float:
-        first = self.smoothed[:_START]
-        return sum(first) / len(first)
+        """The step, from 0, of the lowest smoothed loss."""
+        return min(range(len(self.smoothed)), key=self.smoothed.__getitem__, default=0)
 
     @cached_property
-    def steepest_at(self) -> int:
-        """The step, from 0, at which the smoothed loss falls fastest.
+    def begun_at(self) -> int:
+        """The first step, from 0, with a quarter of the fall to the lowest loss behind it.
 
         Raises:
             ConfigError: the loss does not fall.
         """
-        smooth, end = self.smoothed, self.lowest_at
-        if end < 2 or smooth[end] > _FELL * self._start:
-            low, high = self.rates[0], self.rates[-1]
-            raise ConfigError(
-                f"space.peak_lr = 'auto': the training loss fell at no rate from {low:g} to "
-                f"{high:g}: give the range, peak_lr = [low, high]"
-            )
-        return min(range(1, end), key=lambda i: smooth[i + 1] - smooth[i - 1])
+        if not self.falls:
+            raise ConfigError(f"{self.doubt}: give the range, peak_lr = [low, high]")
+        start, lowest = self.smoothed[0], self.smoothed[self.lowest_at]
+        begun = start - _BEGUN * (start - lowest)
+        return next(i for i, loss in enumerate(self.smoothed) if loss <= begun)
 
     @property
     def centre(self) -> float:
@@ -105,7 +128,7 @@ class RangeTest:
         Raises:
             ConfigError: the loss does not fall.
         """
-        return math.sqrt(self.rates[self.steepest_at] * self.rates[self.lowest_at]) / 2
+        return math.sqrt(self.rates[self.begun_at] * self.rates[self.lowest_at])
 
     @property
     def chosen(self) -> tuple[float, float]:
@@ -116,6 +139,15 @@ class RangeTest:
         """
         centre = self.centre
         return float(f"{centre / 10:.2g}"), float(f"{centre * 10:.2g}")
+
+    @property
+    def unsure(self) -> bool:
+        """Whether more seeds are wanted: the loss does not fall for each, or they disagree."""
+        alone = [RangeTest(self.rates, (one,)) for one in self.losses]
+        if not self.falls or not all(each.falls for each in alone):
+            return True
+        centres = [math.log10(each.centre) for each in alone]
+        return len(centres) < 2 or stdev(centres) / math.sqrt(len(centres)) > _UNSURE
 
     def sentence(self) -> str:
         """Return the range and its origin, in one line."""
@@ -138,17 +170,24 @@ class RangeTest:
 
 
 def run_range_test(recipe: Recipe, seed: int) -> RangeTest:
-    """Test a recipe's model and optimizer: STEPS steps from LOWEST to HIGHEST, on SEEDS seeds.
+    """Test a recipe's model and optimizer: STEPS steps from LOWEST to HIGHEST, on several seeds.
+
+    They are SEEDS, and as many again as long as the test is unsure, up to MOST_SEEDS.
 
     Args:
         recipe: how jobs are trained.
         seed: decides the seeds of the trainings.
     """
     started = perf_counter()
-    swept = [_sweep(recipe, derive_seed(seed, "range test", i)) for i in range(SEEDS)]
-    losses = torch.stack([losses for _, losses in swept]).tolist()  # the only wait for the device
-    finite = (tuple(x if math.isfinite(x) else math.inf for x in one) for one in losses)
-    return RangeTest(tuple(swept[0][0]), tuple(finite), perf_counter() - started)
+    rates: Sequence[float] = ()
+    losses: list[tuple[float, ...]] = []
+    while True:
+        for _ in range(SEEDS):
+            rates, found = _sweep(recipe, derive_seed(seed, "range test", len(losses)))
+            losses.append(tuple(x if math.isfinite(x) else math.inf for x in found.tolist()))
+        test = RangeTest(tuple(rates), tuple(losses), perf_counter() - started)
+        if len(losses) >= MOST_SEEDS or not test.unsure:
+            return test
 
 
 def _sweep(recipe: Recipe, seed: int) -> tuple[Sequence[float], Tensor]:
@@ -158,12 +197,19 @@ def _sweep(recipe: Recipe, seed: int) -> tuple[Sequence[float], Tensor]:
         model = task.model(seed)
         optim = recipe.make_optimizer(model, LOWEST)
         scheduler = ExponentialLR(optim, gamma=(HIGHEST / LOWEST) ** (1 / (STEPS - 1)))
-        for batch in task.batches(seed, STEPS):
-            loss = task.loss_of(model, batch)
+        probes = list(task.batches(derive_seed(seed, "probes"), PROBES))
+        batches = task.batches(seed, STEPS * recipe.accumulate)
+        for _ in range(STEPS):
             optim.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            for batch in islice(batches, recipe.accumulate):
+                loss = task.loss_of(model, batch) / recipe.accumulate
+                loss.backward()  # type: ignore[no-untyped-call]
+            if recipe.clip_norm is not None:
+                clip_grad_norm_(model.parameters(), recipe.clip_norm)
             optim.step()
-            losses.append(loss.detach())
-            rates.append(float(optim.param_groups[0]["lr"]))
+            with torch.no_grad():
+                found = [task.loss_of(model, batch) for batch in probes]
+            losses.append(torch.stack(found).mean())
+            rates.append(max(float(group["lr"]) for group in optim.param_groups))
             scheduler.step()
     return rates, torch.stack(losses)

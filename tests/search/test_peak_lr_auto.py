@@ -99,11 +99,11 @@ def test_the_figure_shows_the_stored_test(launch: Launch) -> None:
         rows = table[table["line"] == f"seed {number}"].set_index("step")["loss"]
         assert rows.to_dict() == {i: x for i, x in enumerate(losses, 1) if math.isfinite(x)}
     marked = table[table["what"] != ""].set_index("what")["lr"]
-    assert marked["falls fastest"] == test.rates[test.steepest_at]
+    assert marked["a quarter of the fall"] == test.rates[test.begun_at]
     assert marked["lowest"] == test.rates[test.lowest_at]
     (panel,) = figure.draw(table).panels
     assert [guide.x for guide in panel.guides] == list(identity(run))
-    assert [len(s.x) for s in panel.series if s.name == "falls fastest and lowest"] == [2]
+    assert [len(s.x) for s in panel.series if s.name == "a quarter of the fall and lowest"] == [2]
     assert figure.table(Snapshot.of(launch(name="numbers").run)).empty
 
 

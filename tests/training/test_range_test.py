@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from schedsearch import Schedule, train
 from schedsearch.errors import ConfigError
 from schedsearch.seeds import derive_seed
 from schedsearch.tasks.registry import load_task
+from schedsearch.tasks.split import Split
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.range_test import HIGHEST, LOWEST, STEPS, RangeTest, run_range_test
 from schedsearch.training.recipe import Recipe
@@ -22,26 +26,33 @@ from schedsearch.training.recipe import Recipe
 SGD, ADAM = OptimizerSpec(), OptimizerSpec("Adam", {})
 
 
-def recipe_of(optimizer: OptimizerSpec) -> Recipe:
-    return Recipe(load_task("digits", model="mlp"), optimizer, evals=2)
+def recipe_of(optimizer: OptimizerSpec, **changes: Any) -> Recipe:
+    task = replace(load_task("digits", model="mlp"), **changes)
+    return Recipe(task, optimizer, evals=2)
 
 
 def losses_by_hand(optimizer: str, seed: int) -> tuple[list[float], list[float]]:
-    """Train with a rate that is multiplied by hand; what is needed of schedsearch is the task."""
+    """Train with a rate that is multiplied by hand; what is needed of schedsearch is the task.
+
+    The loss is that on the same two batches after each step.
+    """
     task = load_task("digits", model="mlp")
     model = task.model(seed)
     args = {"momentum": 0.9} if optimizer == "SGD" else {}
     optim = getattr(torch.optim, optimizer)(model.parameters(), lr=1.0, **args)
     rates = np.geomspace(LOWEST, HIGHEST, STEPS).tolist()
+    assert isinstance(task.train, Split)
+    rows_of_probes = torch.cat(list(task.batch_indices(derive_seed(seed, "probes"), 2)))
+    probes = task.train.take(rows_of_probes)
     losses = []
     for rate, rows in zip(rates, task.batch_indices(seed, STEPS), strict=True):
         optim.param_groups[0]["lr"] = rate
         optim.zero_grad()
-        outputs = model(task.train.inputs[rows])
-        loss = torch.nn.functional.cross_entropy(outputs, task.train.targets[rows])
+        batch = task.train.take(rows)
+        loss = cross_entropy(model(batch.inputs), batch.targets)
         loss.backward()  # type: ignore[no-untyped-call]
         optim.step()
-        losses.append(loss.item())
+        losses.append(cross_entropy(model(probes.inputs), probes.targets).item())
     return rates, losses
 
 
@@ -71,6 +82,42 @@ def test_the_best_rate_of_a_real_search_lies_well_inside(spec: OptimizerSpec) ->
     assert 0 < int(np.argmin(ends)) < 6
 
 
+def scattered(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return a loss below zero that differs between batches by more than it ever falls."""
+    rows = targets.sum().item()
+    return cross_entropy(outputs, targets) - 100.0 - rows
+
+
+def test_batches_that_scatter_and_losses_below_zero_change_nothing() -> None:
+    plain = run_range_test(recipe_of(SGD), 1)
+    found = run_range_test(recipe_of(SGD, train_loss=scattered), 1)
+    assert max(found.smoothed[: found.lowest_at]) < -100
+    assert found.chosen == pytest.approx(plain.chosen, rel=0.05)
+
+
+class Deaf(nn.Module):
+    """A model whose outputs are random, whatever its weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(10))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images to noise."""
+        return torch.randn(len(images), 10) + 0.0 * self.weight
+
+
+def test_noise_is_no_fall_and_asks_for_more_seeds() -> None:
+    task = load_task("digits", model="mlp", batch_size=16)
+    test = run_range_test(Recipe(replace(task, make_model=Deaf), SGD, evals=1), seed=0)
+    assert len(test.losses) == 9
+    assert not test.falls
+    assert test.noise > 0.01
+    assert test.smoothed[test.lowest_at] < test.smoothed[0], "noise has a lowest step too"
+    with pytest.raises(ConfigError, match="by more than its noise, on 9 seeds: give the range"):
+        _ = test.chosen
+
+
 def made(losses: Any, rates: Any = None) -> RangeTest:
     """Return a test of one seed."""
     if rates is None:
@@ -86,25 +133,30 @@ def a_course(fall: int = 90, rise: int = 120) -> np.ndarray:
 
 
 def by_pandas(losses: np.ndarray) -> tuple[int, int]:
-    """Return the steepest and the lowest step of one course with pandas and numpy."""
-    smooth = pd.Series(losses).ewm(alpha=0.1).mean().to_numpy()
-    too_high = np.flatnonzero(smooth > 1.2 * smooth[:20].mean())
-    end = too_high[0] if len(too_high) else len(smooth)
-    lowest = int(np.argmin(smooth[:end]))
-    return 1 + int(np.argmin(smooth[2 : lowest + 1] - smooth[: lowest - 1])), lowest
+    """Return the steps that decide, of one course, with pandas and numpy."""
+    smooth = pd.Series(losses).rolling(5, center=True, min_periods=1).mean().to_numpy()
+    lowest = int(np.argmin(smooth))
+    fallen = smooth[0] - smooth
+    return int(np.flatnonzero(fallen >= fallen[lowest] / 4)[0]), lowest
 
 
-@given(st.integers(30, 110), st.integers(5, 35), st.floats(0.01, 100), st.floats(0.1, 10))
-def test_the_rule(fall: int, later: int, loss_unit: float, rate_unit: float) -> None:
+@given(
+    st.integers(30, 110),
+    st.integers(5, 35),
+    st.floats(0.01, 100),
+    st.floats(-1000, 1000),
+    st.floats(0.1, 10),
+)
+def test_the_rule(fall: int, later: int, unit: float, zero: float, rate_unit: float) -> None:
     losses = a_course(fall, fall + later)
     test = made(losses)
-    steepest, lowest = by_pandas(losses)
-    assert (test.steepest_at, test.lowest_at) == (steepest, lowest)
-    centre = (test.rates[steepest] * test.rates[lowest]) ** 0.5 / 2
+    begun, lowest = by_pandas(losses)
+    assert (test.begun_at, test.lowest_at) == (begun, lowest)
+    centre = (test.rates[begun] * test.rates[lowest]) ** 0.5
     assert test.centre == pytest.approx(centre)
     assert test.chosen == pytest.approx((centre / 10, centre * 10), rel=0.05)
-    other = made(losses * loss_unit, np.array(test.rates) * rate_unit)
-    assert other.centre == pytest.approx(test.centre * rate_unit), "units don't matter"
+    other = made(losses * unit + zero * unit, np.array(test.rates) * rate_unit)
+    assert other.centre == pytest.approx(test.centre * rate_unit, rel=0.12), "units don't matter"
 
 
 def test_several_seeds_are_averaged_and_what_is_no_number_ends_the_course() -> None:
@@ -114,16 +166,35 @@ def test_several_seeds_are_averaged_and_what_is_no_number_ends_the_course() -> N
     assert both.smoothed == pytest.approx(made((one + other) / 2).smoothed)
     broken = np.where(np.arange(150) > 115, np.inf, other)
     test = RangeTest(rates, (tuple(one), tuple(broken)))
+    assert len(test.smoothed) == 116
     assert test.lowest_at <= 115
     again = RangeTest.from_dict(json.loads(json.dumps(test.to_dict(), allow_nan=False)))
     assert again == test
 
 
+def test_seeds_that_disagree_ask_for_more() -> None:
+    rates = tuple(np.geomspace(1e-6, 10, 150).tolist())
+    courses = [tuple(a_course(fall, fall + 20)) for fall in (60, 61, 62, 100)]
+    assert not RangeTest(rates, tuple(courses[:3])).unsure
+    assert RangeTest(rates, (*courses[:2], courses[3])).unsure
+    assert RangeTest(rates, (*courses[:2], (2.3,) * 150)).unsure
+
+
 @pytest.mark.parametrize(
-    "losses", [np.full(150, 2.3), np.linspace(2.3, 9, 150), np.full(150, np.inf)]
+    "losses",
+    [
+        np.full(150, 2.3),
+        np.linspace(2.3, 9, 150),
+        np.full(150, np.inf),
+        np.r_[2.3, 1.0, [np.inf] * 148],
+    ],
+    ids=["flat", "rising", "infinite", "infinite-soon"],
 )
 def test_a_loss_that_never_falls_is_told(losses: np.ndarray) -> None:
-    with pytest.raises(ConfigError, match="fell at no rate from 1e-06 to 10: give the range"):
-        _ = made(losses).chosen
+    test = made(losses)
+    assert not test.falls
+    with pytest.raises(ConfigError, match="fell at no rate from 1e-06 to 10 by more") as caught:
+        _ = test.chosen
+    assert "\n" not in str(caught.value)
     with pytest.raises(ValueError, match="a loss of each step"):
         RangeTest((1.0, 2.0), ((1.0,),))

@@ -104,8 +104,7 @@ def _mode(plan: "Plan") -> str:
 def _rates(shown: "Preview") -> str:
     if shown.peak.test is not None:
         return shown.peak.test.sentence().removeprefix("peak_lr = ")
-    as_made = ", as the run was made" * shown.peak_lr_is_open
-    return f"{shown.plan.space.peak_lr.describe()}{as_made}"
+    return shown.peak.words()
 
 
 def _rungs(shown: "Preview") -> str:

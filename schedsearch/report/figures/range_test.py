@@ -19,7 +19,7 @@ else:
 
 COLUMNS = ("line", "step", "lr", "loss", "what", "low", "high")
 SMOOTHED = "mean of the seeds, smoothed"
-_ABOVE = 2.0  # times the first loss: a higher loss has diverged, and would hide the others
+_ABOVE = 1.0  # times the fall above the first loss: a higher one would hide the others
 
 
 def table(run: Snapshot) -> pd.DataFrame:
@@ -32,12 +32,12 @@ def table(run: Snapshot) -> pd.DataFrame:
         return pd.DataFrame([], columns=list(COLUMNS))
     low, high = test.chosen
     lines = {f"seed {i}": losses for i, losses in enumerate(test.losses, start=1)}
-    marked = {(SMOOTHED, test.steepest_at + 1): "falls fastest"}
+    marked = {(SMOOTHED, test.begun_at + 1): "a quarter of the fall"}
     marked |= {(SMOOTHED, test.lowest_at + 1): "lowest"}
     rows = [
         (line, step, lr, loss, marked.get((line, step), ""), low, high)
         for line, losses in (lines | {SMOOTHED: test.smoothed}).items()
-        for step, (lr, loss) in enumerate(zip(test.rates, losses, strict=True), start=1)
+        for step, (lr, loss) in enumerate(zip(test.rates, losses, strict=False), start=1)
         if math.isfinite(loss)
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -45,7 +45,8 @@ def table(run: Snapshot) -> pd.DataFrame:
 
 def draw(steps: pd.DataFrame) -> Chart:
     """Draw the seeds' losses as points and their smoothed mean as a line, until they diverge."""
-    seen = steps[steps["loss"] <= _ABOVE * float(steps["loss"].iloc[0])]
+    first, lowest = float(steps["loss"].iloc[0]), float(steps["loss"].min())
+    seen = steps[steps["loss"] <= first + _ABOVE * (first - lowest)]
     mean = seen[seen["line"] == SMOOTHED]
     marked, seeds = mean[mean["what"] != ""], seen[seen["line"] != SMOOTHED]
     series = (
@@ -62,8 +63,8 @@ def draw(steps: pd.DataFrame) -> Chart:
         ),
     )
     low, high = float(steps["low"].iloc[0]), float(steps["high"].iloc[0])
-    first, last = (round(math.log10(rate)) for rate in (steps["lr"].min(), steps["lr"].max()))
-    ticks = tuple((10.0**n, f"1e{n}" if n else "1") for n in range(first, last + 1))
+    least, most = (round(math.log10(rate)) for rate in (steps["lr"].min(), steps["lr"].max()))
+    ticks = tuple((10.0**n, f"1e{n}" if n else "1") for n in range(least, most + 1))
     panel = Panel(
         Axis("learning rate", log=True, ticks=ticks),
         loss_axis(seen["loss"], "training loss"),
@@ -76,9 +77,9 @@ def draw(steps: pd.DataFrame) -> Chart:
 FIGURE = Figure(
     "range_test",
     (
-        "The training loss of each step while the rate rises exponentially, on a few seeds, and "
-        "their mean, smoothed. From the rates where that falls fastest and where it is lowest "
-        "follow the two decades that are searched."
+        "The loss on the same training batches after each step while the rate rises exponentially, "
+        "on a few seeds, and their mean, smoothed. From the rates where a quarter of its fall is "
+        "done and where it is lowest follow the two decades that are searched."
     ),
     table,
     draw,
