@@ -16,6 +16,7 @@ from fused_loops import (
     jobs_of,
     recipe_of,
 )
+from real_models import EVALS, MODELS, STEPS, no_decay, task_of
 from torch import nn
 
 from schedsearch.compat import cpu_compile_options
@@ -185,3 +186,24 @@ def test_a_compiler_that_fails_is_one_line(digits: Task, monkeypatch: pytest.Mon
     )
     problem = blocks.add_compiled(bench, Way("fused", stack=4, block=4, compiled=True))
     assert problem == "torch.compile failed: No working C++ compiler found here"
+
+
+@needs_a_compiler
+def test_a_compiled_step_carries_buffers_groups_and_averages() -> None:
+    """With clipping and two batches a step; two blocks, of which one is dropped, share the code."""
+    settings: dict[str, Any] = {"clip_norm": 0.5, "accumulate": 2, "ema": 0.9}
+    task = dataclasses.replace(task_of(MODELS["convolutions with batch norm"]), groups=no_decay)
+    recipe = dataclasses.replace(recipe_of(task, evals=EVALS), **settings)
+    rates = (0.05, 1.0, 0.02, 0.03)
+    jobs = jobs_of(recipe, [Schedule("CosineAnnealingLR", rate) for rate in rates], STEPS)
+
+    def stop(job: Job, row: Evaluation) -> bool:
+        return job in (jobs[1], jobs[2])
+
+    before = graphs()
+    got = Trainer(Way("fused", stack=4, block=2, compiled=True), recipe).train(jobs, on_eval=stop)
+    assert graphs() == before + 1
+    for curve, want in zip(got, train(recipe, jobs, on_eval=stop), strict=True):
+        for one, other in zip(curve.rows, want.rows, strict=True):
+            assert one.train_loss == pytest.approx(other.train_loss, rel=1e-5)
+            assert one.values == pytest.approx(other.values, rel=1e-5)
