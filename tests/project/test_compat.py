@@ -1,4 +1,4 @@
-"""Each private piece of Optuna and optuna-dashboard that is used is still as it is known."""
+"""Each private piece of Optuna, optuna-dashboard and torch that is used is still as it is known."""
 
 import io
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 import pytest
+import torch
 from optuna.artifacts import FileSystemArtifactStore
 from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.storages._rdb import models
@@ -214,3 +215,14 @@ def test_states_have_the_names_that_tables_hold() -> None:
         "FAIL",
         "WAITING",
     ]
+
+
+def test_vmap_says_nothing_of_an_operation_that_it_does_one_by_one() -> None:
+    scale, weights = torch.ones(3, 1), torch.ones(2, 3, 4)
+    normed = torch.vmap(lambda weight: torch._weight_norm(weight, scale, 0))
+    functorch: Any = torch._C._functorch
+    functorch._set_vmap_fallback_warning_enabled(True)
+    with pytest.warns(UserWarning, match="performance drop"):
+        normed(weights)
+    compat.quiet_vmap()
+    normed(weights)  # here a warning is an error

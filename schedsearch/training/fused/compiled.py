@@ -85,7 +85,8 @@ class CompiledStep:
         for i in range(0, 3 * each, each):
             self(one, batches[i : i + each], rates)
             other.step(batches[i : i + each], rates)
-        for got, want in zip(leaves(one.weights), leaves(other.weights), strict=True):
+        trees = [(block.weights, block.averages) for block in (one, other)]
+        for got, want in zip(*map(leaves, trees), strict=True):
             gap, largest = (float(t.detach().abs().max()) for t in (got - want, want))
             if not gap <= _TOLERANCE * largest:
                 return f"compiled weights differ by {gap / largest:.1g} after three steps"

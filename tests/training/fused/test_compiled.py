@@ -33,6 +33,7 @@ from schedsearch.training.engines import find_engine
 from schedsearch.training.fused import compiled as compiled_module
 from schedsearch.training.fused.compiled import CompiledStep
 from schedsearch.training.fused.flat_model import Template
+from schedsearch.training.fused.prepared import PreparedStack
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.recipe import Job
 from schedsearch.training.reference import train
@@ -201,7 +202,10 @@ def test_a_compiled_step_carries_buffers_groups_and_averages() -> None:
         return job in (jobs[1], jobs[2])
 
     before = graphs()
-    got = Trainer(Way("fused", stack=4, block=2, compiled=True), recipe).train(jobs, on_eval=stop)
+    way = Way("fused", stack=4, block=2, compiled=True)
+    prepared = PreparedStack(way, recipe)
+    assert prepared.compile() is None
+    got = Trainer(way, recipe, prepared).train(jobs, on_eval=stop)
     assert graphs() == before + 1
     for curve, want in zip(got, train(recipe, jobs, on_eval=stop), strict=True):
         for one, other in zip(curve.rows, want.rows, strict=True):
