@@ -1,7 +1,8 @@
 """StudyConfig: a study file, checked. Names are resolved later, against the registries."""
 
+import codecs
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -141,13 +142,52 @@ def load_config(path: Path) -> StudyConfig:
     Raises:
         ConfigError: no such file, no TOML, an unknown key (the nearest is named), a bad value.
     """
+    return parse_config(read_study(path), str(path))
+
+
+def read_study(path: Path) -> dict[str, Any]:
+    """Return the content of a study file, unchecked; one without a name gets the file's.
+
+    Raises:
+        ConfigError: no such file, or no TOML.
+    """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(_decoded(path.read_bytes()))
     except OSError as error:
         raise ConfigError(f"cannot read the study file {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is no TOML: {error}") from error
-    return parse_config({"name": path.stem, **data}, str(path))
+    return {"name": path.stem, **data}
+
+
+def _decoded(content: bytes) -> str:
+    """Return a file's text: UTF-8, or what a byte order mark in front says, with any line ends."""
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if wide else "utf-8-sig").replace("\r\n", "\n")
+
+
+def study_of(study: StudyConfig | Mapping[str, Any] | str | Path, task: str = "") -> StudyConfig:
+    """Return a study that is given in any way: checked, as a table, or as a file.
+
+    Args:
+        study: a study file's path, its content, or that content checked.
+        task: the name of a task that takes the place of the study's own.
+
+    Raises:
+        ConfigError: see `load_config`.
+
+    >>> study_of({"trials": 5}, task="mine").name, study_of({"task": "lib.tasks:T"}).name
+    ('mine', 'tasks')
+    """
+    given = {"task": task} if task else {}
+    if isinstance(study, StudyConfig):
+        return study.model_copy(update=given)
+    if isinstance(study, Mapping):
+        data = dict(study) | given
+        named = str(data.get("task", "")).partition(":")[0].rpartition(".")[2]
+        data = {"name": named if named.isidentifier() else "study"} | data
+        return parse_config(data, "study")
+    return parse_config(read_study(Path(study)) | given, str(study))
 
 
 def parse_config(

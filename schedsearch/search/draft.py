@@ -28,6 +28,7 @@ from schedsearch.seeds import derive_seed
 from schedsearch.statistics.compare import TESTS, least_seeds
 from schedsearch.statistics.ranks import LEAST_PAIRS
 from schedsearch.store.names import CHECKS
+from schedsearch.tasks.task import TaskSource
 from schedsearch.training.choice.way import EngineWish
 from schedsearch.training.engines import engines_for
 from schedsearch.training.range_test import HIGHEST, LOWEST
@@ -49,6 +50,7 @@ class Draft:
         rungs: its rungs; where their kind is open, squeezed ones.
         reads_pruned: whether the sampler learns from pruned trials.
         notes: what a person should know of it, in a line each.
+        source: the task, where it was given as a value and not by its name.
     """
 
     config: StudyConfig
@@ -58,6 +60,7 @@ class Draft:
     rungs: Rungs
     reads_pruned: bool
     notes: tuple[str, ...] = ()
+    source: TaskSource | None = None
 
     @property
     def peak_lr_is_open(self) -> bool:
@@ -135,6 +138,7 @@ class Draft:
                 config.training.threads or None,
             ),
             data_folder=data_folder(self.config),
+            source=self.source,
         )
 
     def assumed_plan(self, peak: PeakRange) -> Plan:
@@ -200,8 +204,13 @@ class Draft:
         return SubSearch(space, sampling, count, batch, replace(rungs, kind=kind, promotes="all"))
 
 
-def draft_of(config: StudyConfig, device: str = "auto") -> Draft:
+def draft_of(config: StudyConfig, device: str = "auto", source: TaskSource | None = None) -> Draft:
     """Resolve a study file against the registries, and try what it asks for.
+
+    Args:
+        config: the study file.
+        device: "auto", "cpu", "cuda", "cuda:1" ...
+        source: the task itself, where it is not to be found by the study's name for it.
 
     Raises:
         SchedsearchError: whatever would stop the study, in one line.
@@ -210,7 +219,7 @@ def draft_of(config: StudyConfig, device: str = "auto") -> Draft:
     _refuse_two_pruners(config)
     engines_for(training.engine)
     find_sampler(search.sampler)
-    recipe = recipe_of(config, device)
+    recipe = recipe_of(config, device, source)
     objective = find_objective(search.objective, recipe.objectives)
     space = make_space(
         config.families,
@@ -241,7 +250,8 @@ def draft_of(config: StudyConfig, device: str = "auto") -> Draft:
             f"sampler {sampler.name} learns nothing from trials that stay behind at a rung: it "
             "reads complete ones only (TPE reads both)"
         )
-    return Draft(config, objective, recipe, space, rungs, sampler.reads_pruned, tuple(notes))
+    reads = sampler.reads_pruned
+    return Draft(config, objective, recipe, space, rungs, reads, tuple(notes), source)
 
 
 def _refuse_two_pruners(config: StudyConfig) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from schedsearch.objective import Objective
 from schedsearch.schedules.space import Space
 from schedsearch.search.rungs import Rungs
+from schedsearch.tasks.task import TaskSource
 from schedsearch.training.choice.way import EngineWish
 from schedsearch.training.recipe import Recipe
 
@@ -101,6 +102,7 @@ class Plan:
         reads_pruned: whether the sampler learns from pruned trials.
         engine: the engine that the study asks for.
         data_folder: where the study says that the data are.
+        source: the task, where it was given as a value and not by its name.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Plan:
     reads_pruned: bool
     engine: EngineWish
     data_folder: Path | None
+    source: TaskSource | None = None
 
     @property
     def trials(self) -> int:

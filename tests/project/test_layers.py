@@ -33,7 +33,7 @@ GROUPS = (
     ("store",),
     ("search",),
     ("fidelity", "confirmation"),
-    ("report", "export", "dashboard"),
+    ("report", "export", "dashboard", "progress"),
     ("finish",),
     ("launch",),
     ("cost",),
