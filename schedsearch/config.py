@@ -8,14 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from schedsearch.config_horizon import Count, Table
 from schedsearch.config_tables import (
     Confirmation,
-    Count,
     Fidelity,
     FidelityKind,
     Search,
     SpaceTable,
-    Table,
     Training,
 )
 from schedsearch.errors import ConfigError, unknown
@@ -119,10 +118,14 @@ class StudyConfig(Table):
         """
         return self.search.batch or min(64, max(8, self.trials // 8))
 
+    def counted(self, steps_per_epoch: float) -> "StudyConfig":
+        """Return the study with total_steps that follows from its epochs, where it has them."""
+        return self.model_copy(update={"training": self.training.counted(steps_per_epoch)})
+
     def identity(self) -> dict[str, Any]:
         """Return, by dotted name, what may not change while a run goes on."""
         training = self.training.model_dump(
-            exclude={"engine", "stack", "threads", "optimizer_args"}
+            exclude={"engine", "stack", "threads", "optimizer_args", "epochs"}
         )
         flat: dict[str, Any] = {
             "task": self.task,
@@ -202,7 +205,8 @@ def parse_config(
     600
     """
     try:
-        return StudyConfig.model_validate(data, strict=False if stored else None)
+        strict = False if stored else None
+        return StudyConfig.model_validate(data, strict=strict, context={"stored": stored})
     except ValidationError as error:
         raise ConfigError(f"{where}: {_worded(error)}") from error
 
@@ -219,6 +223,8 @@ def _worded(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"the key {'.'.join(path)!r} is missing"
     reason = first["msg"].removeprefix("Value error, ")
+    if isinstance(first["input"], dict) and first["type"] == "value_error":  # of a whole table
+        return f"[{'.'.join(path)}] {reason}"
     return f"{'.'.join(path)} = {first['input']!r} is not allowed: {reason[0].lower()}{reason[1:]}"
 
 

@@ -189,7 +189,8 @@ def _confirm(
     content = stored.model_dump() | {"confirmation": said.model_dump() | given}
     if task is None:
         refuse_absent(stored.task, lambda: run)
-    draft = draft_of(parse_config(content, f"the study of {run.name!r}"), device, task)
+    config = parse_config(content, f"the study of {run.name!r}", stored=True)
+    draft = draft_of(config, device, task)
     folder = run.place.folder or runs_dir / run.name
     make_folder(folder)
     plan = _preview_of(draft, run).plan

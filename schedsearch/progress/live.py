@@ -110,7 +110,7 @@ def _best(event: Trained) -> str:
 
 def _rung(event: AtRung) -> str:
     n = event.schedules
-    return f"rung {event.rung}/{event.of}: {n} schedule{'s' * (n != 1)} at {event.horizon} steps"
+    return f"rung {event.rung}/{event.of}: {n} schedule{'s' * (n != 1)} at {event.words}"
 
 
 class _Quiet:

@@ -118,6 +118,7 @@ class Draft:
             objective=self.objective,
             recipe=self.recipe,
             total_steps=config.training.total_steps,
+            unit=config.training.unit,
             space=space,
             rungs=rungs,
             searches=searches,
@@ -236,14 +237,16 @@ def draft_of(config: StudyConfig, device: str = "auto", source: TaskSource | Non
     sampler = find_sampler(search.sampler)
     make_sampler(search.sampler, search.sampler_args, config.seed)
     make_pruner(search.pruner, search.pruner_args)
+    config = config.counted(recipe.steps_per_epoch)
+    training, unit = config.training, config.training.unit
     try:
         evaluation_steps(training.total_steps, training.evals_per_run)
         try_step(recipe)
         try_horizon(space, recipe, training.total_steps)
     except ScheduleError as error:
-        raise ConfigError(f"training.total_steps = {training.total_steps}: {error}") from error
+        raise ConfigError(f"training.{unit.key(training.total_steps)}: {error}") from error
     at_horizon = partial(try_horizon, space, recipe)
-    rungs, left_out = resolve_rungs(config.fidelity, training.total_steps, at_horizon)
+    rungs, left_out = resolve_rungs(config.fidelity, training.total_steps, at_horizon, unit)
     notes = [] if left_out is None else [left_out]
     if rungs.kind != "full" and not sampler.reads_pruned:
         notes.append(

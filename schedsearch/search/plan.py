@@ -6,6 +6,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
+from schedsearch.horizon import STEPS, Unit
 from schedsearch.objective import Objective
 from schedsearch.schedules.space import Space
 from schedsearch.search.rungs import Rungs
@@ -103,6 +104,7 @@ class Plan:
         engine: the engine that the study asks for.
         data_folder: where the study says that the data are.
         source: the task, where it was given as a value and not by its name.
+        unit: the unit in which a person counts steps.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Plan:
     engine: EngineWish
     data_folder: Path | None
     source: TaskSource | None = None
+    unit: Unit = STEPS
 
     @property
     def trials(self) -> int:

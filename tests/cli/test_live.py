@@ -89,7 +89,10 @@ def test_lines_come_every_few_seconds_and_at_the_end() -> None:
     assert len(lines) == 2
 
 
-RUNGS: list[Event] = [AtRung(1, 3, 27, 67), AtRung(2, 3, 9, 200), AtRung(3, 3, 1, 600)]
+RUNGS: list[Event] = [
+    AtRung(rung, 3, many, steps, f"{steps} steps")
+    for rung, many, steps in ((1, 27, 67), (2, 9, 200), (3, 1, 600))
+]
 
 
 def test_rungs_have_lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

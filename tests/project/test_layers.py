@@ -24,6 +24,7 @@ GROUPS = (
         "objective",
         "compat",
         "config",
+        "config_horizon",
         "config_tables",
         "interrupts",
     ),
