@@ -1,20 +1,20 @@
 """StudyConfig: a study file, checked. Names are resolved later, against the registries."""
 
+import codecs
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from schedsearch.config_horizon import Count, Table
 from schedsearch.config_tables import (
     Confirmation,
-    Count,
     Fidelity,
     FidelityKind,
     Search,
     SpaceTable,
-    Table,
     Training,
 )
 from schedsearch.errors import ConfigError, unknown
@@ -118,10 +118,14 @@ class StudyConfig(Table):
         """
         return self.search.batch or min(64, max(8, self.trials // 8))
 
+    def counted(self, steps_per_epoch: float) -> "StudyConfig":
+        """Return the study with total_steps that follows from its epochs, where it has them."""
+        return self.model_copy(update={"training": self.training.counted(steps_per_epoch)})
+
     def identity(self) -> dict[str, Any]:
         """Return, by dotted name, what may not change while a run goes on."""
         training = self.training.model_dump(
-            exclude={"engine", "stack", "threads", "optimizer_args"}
+            exclude={"engine", "stack", "threads", "optimizer_args", "epochs"}
         )
         flat: dict[str, Any] = {
             "task": self.task,
@@ -141,13 +145,52 @@ def load_config(path: Path) -> StudyConfig:
     Raises:
         ConfigError: no such file, no TOML, an unknown key (the nearest is named), a bad value.
     """
+    return parse_config(read_study(path), str(path))
+
+
+def read_study(path: Path) -> dict[str, Any]:
+    """Return the content of a study file, unchecked; one without a name gets the file's.
+
+    Raises:
+        ConfigError: no such file, or no TOML.
+    """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(_decoded(path.read_bytes()))
     except OSError as error:
         raise ConfigError(f"cannot read the study file {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is no TOML: {error}") from error
-    return parse_config({"name": path.stem, **data}, str(path))
+    return {"name": path.stem, **data}
+
+
+def _decoded(content: bytes) -> str:
+    """Return a file's text: UTF-8, or what a byte order mark in front says, with any line ends."""
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if wide else "utf-8-sig").replace("\r\n", "\n")
+
+
+def study_of(study: StudyConfig | Mapping[str, Any] | str | Path, task: str = "") -> StudyConfig:
+    """Return a study that is given in any way: checked, as a table, or as a file.
+
+    Args:
+        study: a study file's path, its content, or that content checked.
+        task: the name of a task that takes the place of the study's own.
+
+    Raises:
+        ConfigError: see `load_config`.
+
+    >>> study_of({"trials": 5}, task="mine").name, study_of({"task": "lib.tasks:T"}).name
+    ('mine', 'tasks')
+    """
+    given = {"task": task} if task else {}
+    if isinstance(study, StudyConfig):
+        return study.model_copy(update=given)
+    if isinstance(study, Mapping):
+        data = dict(study) | given
+        named = str(data.get("task", "")).partition(":")[0].rpartition(".")[2]
+        data = {"name": named if named.isidentifier() else "study"} | data
+        return parse_config(data, "study")
+    return parse_config(read_study(Path(study)) | given, str(study))
 
 
 def parse_config(
@@ -162,7 +205,8 @@ def parse_config(
     600
     """
     try:
-        return StudyConfig.model_validate(data, strict=False if stored else None)
+        strict = False if stored else None
+        return StudyConfig.model_validate(data, strict=strict, context={"stored": stored})
     except ValidationError as error:
         raise ConfigError(f"{where}: {_worded(error)}") from error
 
@@ -179,6 +223,8 @@ def _worded(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"the key {'.'.join(path)!r} is missing"
     reason = first["msg"].removeprefix("Value error, ")
+    if isinstance(first["input"], dict) and first["type"] == "value_error":  # of a whole table
+        return f"[{'.'.join(path)}] {reason}"
     return f"{'.'.join(path)} = {first['input']!r} is not allowed: {reason[0].lower()}{reason[1:]}"
 
 

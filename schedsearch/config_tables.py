@@ -7,34 +7,21 @@ The docstring of a key is its reference: what it means, then, after an empty lin
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     field_validator,
 )
 
+from schedsearch.config_horizon import Count, Horizon, Table
+from schedsearch.horizon import MOST_EPOCHS
+
 Range = tuple[float, float]
-Count = Annotated[int, Field(ge=1)]
 
 
-class Table(BaseModel):
-    """What all tables have in common: unknown keys are refused, nothing is converted."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
-    )
-
-
-class Training(Table):
+class Training(Horizon):
     """[training]: how each schedule is trained."""
 
-    total_steps: Count = 600
-    """The horizon: optimizer steps of one full training.
-
-    Always: as many steps as you will train for, or as many as you can pay for many times over.
-    """
     batch_size: Count = 64
     """Rows of a training batch; the rest of an epoch that fills no batch is left out.
 
@@ -56,7 +43,7 @@ class Training(Table):
 
     With `optimizer = "Muon"`, which takes matrices only: "AdamW".
     """
-    rest_optimizer_args: dict[str, Any] = {}
+    rest_optimizer_args: dict[str, Any] = Field(default={})
     """The arguments of rest_optimizer, without lr.
 
     With rest_optimizer.
@@ -216,7 +203,7 @@ class Search(Table):
 
     "random" for a baseline; GP and CMA-ES learn from trials at the full horizon only.
     """
-    sampler_args: dict[str, Any] = {}
+    sampler_args: dict[str, Any] = Field(default={})
     """Arguments of Optuna's sampler class.
 
     If you know that class.
@@ -226,7 +213,7 @@ class Search(Table):
 
     Rarely: rungs find more with the same steps, and a pruner replaces them.
     """
-    pruner_args: dict[str, Any] = {}
+    pruner_args: dict[str, Any] = Field(default={})
     """Arguments of Optuna's pruner class.
 
     With pruner.
@@ -259,8 +246,9 @@ class Fidelity(Table):
 
     "auto" or "full" for a task that overfits: there, short trainings may rank schedules wrongly.
     """
-    rungs: int | tuple[int, ...] = 3
-    """How many horizons, in equal ratios up to the full one; or the list of horizons in steps.
+    rungs: int | tuple[int | float, ...] = 3
+    """How many horizons, in equal ratios up to the full one; or the list of horizons: in steps, or
+    in epochs where training.epochs is given.
 
     Fewer if the report warns that a rung does not rank.
     """
@@ -289,8 +277,9 @@ class Fidelity(Table):
     def _rungs(cls, value: Any) -> Any:
         """TOML knows arrays."""
         each = value if isinstance(value, list | tuple) else [value]
-        if not each or any(type(n) is not int or n < 1 for n in each):
-            raise ValueError("it is a number of rungs, or a list of horizons in steps")
+        kinds = (int, float) if each is value else (int,)
+        if not each or not all(type(n) in kinds and 0 < n <= MOST_EPOCHS for n in each):
+            raise ValueError("it is a number of rungs, or a list of horizons in steps or epochs")
         return tuple(value) if isinstance(value, list) else value
 
     @field_validator("checks")

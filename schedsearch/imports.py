@@ -1,10 +1,19 @@
 """Things of the user's own, by import path: `"package.module:ATTRIBUTE"`."""
 
 import importlib
+import sys
+import sysconfig
+import traceback
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from schedsearch.errors import ConfigError
+from schedsearch.errors import ConfigError, unknown
+
+_MOST_FRAMES = 3
+_OURS = Path(__file__).parent
+_LIBRARIES = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
+_NOT_THEIRS = tuple(str(Path(folder).resolve()) for folder in (*_LIBRARIES, str(_OURS)))
 
 
 def import_path(path: str, kind: str) -> object:
@@ -15,19 +24,68 @@ def import_path(path: str, kind: str) -> object:
         kind: what it should be, for the message.
 
     Raises:
-        ConfigError: no such module, or no such attribute in it.
+        ConfigError: no such module, one that fails when it is imported (the user's own frames are
+            the error's note), or no such attribute in it.
 
     >>> import_path("math:pi", "number")
     3.141592653589793
     """
     module_name, _, attribute = path.partition(":")
+    where = f"{kind} {path!r}"
     try:
         module = importlib.import_module(module_name)
-    except (ImportError, ValueError, TypeError) as error:
-        raise ConfigError(f"{kind} {path!r}: cannot import {module_name!r}: {error}") from error
+    except (Exception, SystemExit) as error:
+        if _is_missing(error, module_name):
+            raise ConfigError(
+                f"{where}: cannot import {module_name!r}: {error} (looked beside the study file, "
+                "in the current folder, and in what is installed)"
+            ) from error
+        raise failed(f"{where}: cannot import {module_name!r}", error) from None
     if not hasattr(module, attribute):
-        raise ConfigError(f"{kind} {path!r}: {module_name} has no {attribute!r}")
+        names = [name for name in vars(module) if not name.startswith("_")]
+        hint = unknown("", attribute, names).partition(": ")[2].partition(" (allowed")[0].strip()
+        raise ConfigError(f"{where}: {module_name} has no {attribute!r}{hint and f': {hint}'}")
     return getattr(module, attribute)
+
+
+def _is_missing(error: BaseException, module: str) -> bool:
+    """Return whether the module itself is not there, rather than one that it imports."""
+    if isinstance(error, ModuleNotFoundError):
+        return bool(error.name) and f"{module}.".startswith(f"{error.name}.")
+    return not module or module.startswith(".")
+
+
+def failed(what: str, error: BaseException) -> ConfigError:
+    """Return the error for code of the user's own that failed, in one line; its note has frames.
+
+    The frames of this package, of Python's library and of what is installed are left out.
+
+    Args:
+        what: what was asked of that code.
+        error: what it raised.
+    """
+    last = traceback.format_exception_only(error)[-1].strip()
+    found = ConfigError(f"{what}: {' '.join(last.split())[:300]}")
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_theirs(f.filename)]
+    lines = traceback.format_list(frames[-_MOST_FRAMES:]) + traceback.format_exception_only(error)
+    if frames or isinstance(error, SyntaxError):
+        found.add_note("".join(lines).rstrip())
+    return found
+
+
+def _is_theirs(file: str) -> bool:
+    return not file.startswith(("<", *_NOT_THEIRS))
+
+
+def find_beside(file: Path) -> None:
+    """Let modules that lie beside a file be imported, before all others.
+
+    Args:
+        file: a study file.
+    """
+    folder = str(file.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
 
 
 class _Lazy:

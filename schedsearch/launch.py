@@ -3,7 +3,7 @@
 study file -> draft -> run (storage) -> pilot or checks -> plan -> search -> finish
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +14,20 @@ from optuna.storages import RDBStorage
 from optuna.study import Study, load_study
 
 from schedsearch.compat import is_gone, storage_of, study_id_of
-from schedsearch.config import Confirmation, StudyConfig, load_config, parse_config
+from schedsearch.config import Confirmation, StudyConfig, parse_config, study_of
 from schedsearch.confirmation.confirm import confirming_trainings
 from schedsearch.errors import RunError, StorageError
 from schedsearch.fidelity.checks import train_checks
 from schedsearch.fidelity.pilot import choose_by_pilot, chosen_kind, store_agreements
 from schedsearch.finish import Winner, finish, scored_trainings, write_report
+from schedsearch.imports import find_beside
 from schedsearch.interrupts import terminated_as_interrupted
+from schedsearch.progress.listening import listening
 from schedsearch.search.context import Context, open_context
 from schedsearch.search.create import open_study, stored_peak_lr
 from schedsearch.search.draft import Draft, draft_of
-from schedsearch.search.events import Event, Note, OnEvent
+from schedsearch.search.events import Note, OnEvent
+from schedsearch.search.given_task import name_of, refuse_absent
 from schedsearch.search.peak_lr import PeakRange, find_peak_range, range_as_before, range_as_given
 from schedsearch.search.plan import Plan
 from schedsearch.search.results import Terms
@@ -32,20 +35,10 @@ from schedsearch.search.search import run_search
 from schedsearch.search.timing import Clock
 from schedsearch.search.trainers import Trainers
 from schedsearch.store.connect import absolute, open_storage
-from schedsearch.store.place import (
-    BEST,
-    LOCK,
-    REPORT,
-    as_named_inside,
-    make_folder,
-    place_run,
-)
+from schedsearch.store.place import BEST, LOCK, REPORT, as_named_inside, make_folder, place_run
 from schedsearch.store.records import FINISHED, PREFIX
 from schedsearch.store.run import Run, open_run
-
-
-def _silent(event: Event) -> None:
-    pass
+from schedsearch.tasks.task import TaskSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,36 +62,60 @@ class Outcome:
 
 
 def run_study(
-    study_file: StudyConfig | str | Path,
+    study: StudyConfig | Mapping[str, Any] | str | Path,
     *,
+    task: TaskSource | None = None,
     runs_dir: str | Path = "runs",
     storage: str | None = None,
     device: str = "auto",
     report: bool = True,
-    on_event: OnEvent = _silent,
+    progress: bool = True,
+    on_event: OnEvent | None = None,
 ) -> Outcome:
     """Run a study, or go on with it: what `schedsearch run` does.
 
     Args:
-        study_file: a study file, or its content.
+        study: a study file, beside which modules of your own are found too; or its content, as a
+            `StudyConfig` or a dict (one without a name is named after its task).
+        task: what is trained, instead of the study's own `task`. The run stores its name only: to
+            go on with it, or to confirm it, give the task again.
         runs_dir: where the folder of the run is made.
         storage: a database URL (default: a SQLite file in the run's folder).
         device: "auto", "cpu", "cuda", "cuda:1" ...
         report: whether report.html is written at the end.
-        on_event: told of each trial.
+        progress: whether progress is shown, in the notebook or on standard error.
+        on_event: told of what goes on, instead of showing progress.
 
     Raises:
         SchedsearchError: whatever a person can mend, in one line.
     """
-    config = study_file if isinstance(study_file, StudyConfig) else load_config(Path(study_file))
-    draft = draft_of(config, device)
-    folder = Path(runs_dir) / config.name
+    if isinstance(study, str | Path):
+        find_beside(Path(study))
+    config = study_of(study, name_of(task))
+    with listening(on_event, progress=progress) as told:
+        return _run(config, task, Path(runs_dir), storage, device, report=report, on_event=told)
+
+
+def _run(
+    config: StudyConfig,
+    task: TaskSource | None,
+    runs_dir: Path,
+    storage: str | None,
+    device: str,
+    *,
+    report: bool,
+    on_event: OnEvent,
+) -> Outcome:
+    folder = runs_dir / config.name
+    if task is None:
+        refuse_absent(config.task, lambda: _stored(config, runs_dir, storage))
+    draft = draft_of(config, device, task)
     if storage is not None:
         storage = absolute(storage)
         open_storage(storage)  # of one that doesn't answer no folder is made
     for text in draft.notes:
         on_event(Note(text))
-    place = place_run(config.name, Path(runs_dir), storage)
+    place = place_run(config.name, runs_dir, storage)
     lock = FileLock(folder / LOCK)
     with lock:  # two processes at once can't create the same tables
         database = open_storage(place.url)
@@ -114,41 +131,67 @@ def run_study(
     return Outcome(run, context.clock, winner, folder / BEST, page)
 
 
+def _stored(config: StudyConfig, runs_dir: Path, storage: str | None) -> Run:
+    """Return the run of a study; raises RunError or StorageError where there is none."""
+    return open_run(*((storage, config.name) if storage else (runs_dir / config.name, None)))
+
+
 def confirm_run(
     run: Run,
     *,
+    task: TaskSource | None = None,
     runs_dir: str | Path = "runs",
     seeds: int | None = None,
     finalists: int | None = None,
     device: str = "auto",
-    on_event: OnEvent = _silent,
+    progress: bool = True,
+    on_event: OnEvent | None = None,
 ) -> Outcome:
     """Confirm the best schedules of a run, or add seeds: what `schedsearch confirm` does.
 
     Args:
         run: the run.
+        task: what it trains, where `run_study` was given that as a value.
         runs_dir: where best.json goes, of a run that was found by its URL.
         seeds: fresh seeds in all (default: as the study says, or 8); never fewer than there are.
         finalists: how many of the best of the search; never fewer than there are. Not in rank
             mode, where it is the best of each family.
         device: "auto", "cpu", "cuda", "cuda:1" ...
-        on_event: told of each training.
+        progress: whether progress is shown, in the notebook or on standard error.
+        on_event: told of what goes on, instead of showing progress.
 
     Raises:
         SchedsearchError: whatever a person can mend, in one line.
     """
+    name_of(task)
+    with listening(on_event, progress=progress) as told:
+        return _confirm(run, task, Path(runs_dir), seeds, finalists, device, told)
+
+
+def _confirm(
+    run: Run,
+    task: TaskSource | None,
+    runs_dir: Path,
+    seeds: int | None,
+    finalists: int | None,
+    device: str,
+    on_event: OnEvent,
+) -> Outcome:
     stored = run.config
     if finalists is not None and stored.mode == "rank":
         raise RunError(
             f"finalists = {finalists}: {run.name!r} ranks families (mode = 'rank'), so the best of "
             "each is confirmed, whatever their number"
         )
-    wish: dict[str, Any] = stored.confirmation.model_dump()
-    wish["seeds"] = seeds or wish["seeds"] or Confirmation().seeds
-    wish["finalists"] = finalists or wish["finalists"]
-    content = stored.model_dump() | {"confirmation": wish}
-    draft = draft_of(parse_config(content, f"the study of {run.name!r}"), device)
-    folder = run.place.folder or Path(runs_dir) / run.name
+    said = stored.confirmation
+    given = {"seeds": seeds or said.seeds or Confirmation().seeds}
+    given["finalists"] = finalists or said.finalists
+    content = stored.model_dump() | {"confirmation": said.model_dump() | given}
+    if task is None:
+        refuse_absent(stored.task, lambda: run)
+    config = parse_config(content, f"the study of {run.name!r}", stored=True)
+    draft = draft_of(config, device, task)
+    folder = run.place.folder or runs_dir / run.name
     make_folder(folder)
     plan = _preview_of(draft, run).plan
     study = load_study(study_name=run.name, storage=run.storage)
@@ -187,8 +230,7 @@ def preview(config: StudyConfig, runs_dir: Path, storage: str | None, device: st
     """
     draft = draft_of(config, device)
     try:
-        where = (str(storage), config.name) if storage else (runs_dir / config.name, None)
-        return _preview_of(draft, open_run(*where))
+        return _preview_of(draft, _stored(config, runs_dir, storage))
     except (RunError, StorageError):  # it doesn't exist yet
         return _preview_of(draft, None)
 
@@ -196,7 +238,7 @@ def preview(config: StudyConfig, runs_dir: Path, storage: str | None, device: st
 def _preview_of(draft: Draft, run: Run | None) -> Preview:
     """Return what a draft would do; in a run that exists, what was decided is decided."""
     storage, name = (None, "") if run is None else (run.storage, run.name)
-    peak = _peak_lr(draft, storage, name, _silent)
+    peak = _peak_lr(draft, storage, name, lambda event: None)
     kind = chosen_kind(run) if run is not None and draft.kind_is_open else None
     assumed = draft.kind_is_open and kind is None
     plan = draft.assumed_plan(peak) if assumed else draft.plan(peak, kind)

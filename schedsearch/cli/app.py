@@ -75,7 +75,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except SchedsearchError as error:
-        fail(str(error), 2)
+        fail(str(error), 2, getattr(error, "__notes__", ()))
     except typer.Abort:
         fail("aborted", 1)
     except KeyboardInterrupt:

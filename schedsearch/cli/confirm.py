@@ -1,5 +1,6 @@
 """`schedsearch confirm`: train the best schedules of a run on fresh seeds, or on more of them."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,6 +26,10 @@ def confirm(
     finalists: Annotated[
         int | None, typer.Option(min=1, max=50, help="How many of the best schedules take part.")
     ] = None,
+    study: Annotated[
+        Path | None,
+        typer.Option(help="The study file, if modules of your own lie beside it, not here."),
+    ] = None,
     runs_dir: RunsDir = RUNS_DIR,
     storage: Storage = None,
     device: Device = "auto",
@@ -39,8 +44,11 @@ def confirm(
     """
     from schedsearch.cli.show.display import showing_events
     from schedsearch.cli.show.outcome import print_confirmed, print_result
+    from schedsearch.imports import find_beside
     from schedsearch.launch import confirm_run
 
+    if study is not None:
+        find_beside(study)
     found = opened(run, runs_dir, storage)
     with showing_events(quiet=quiet, json=as_json, kept="what is done is kept") as on_event:
         outcome = confirm_run(

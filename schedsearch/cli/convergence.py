@@ -8,9 +8,12 @@ import typer
 
 from schedsearch.cli.options import RUNS_DIR, RunsDir, Storage, opened
 from schedsearch.cli.show.tables import print_table, with_torch_class
+from schedsearch.horizon import STEPS, Unit
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from schedsearch.store.run import Run
 
 
 def convergence(
@@ -41,9 +44,9 @@ def convergence(
         for text in found.stands_on:
             typer.echo(text)
         if runs[0].target is not None:
-            reached = target_in_words(runs[0].target)
-            typer.echo(f"\nSteps to {reached} (median, misses included):")
-            print_table(_shown(_targets(with_torch_class(found.targets)), one))
+            reached, unit = target_in_words(runs[0].target), _unit(runs)
+            typer.echo(f"\n{unit.name.capitalize()}s to {reached} (median, misses included):")
+            print_table(_shown(_targets(with_torch_class(found.targets), unit), one))
         typer.echo(
             "\nMean validation loss over the training (area), and at fractions of the horizon:"
         )
@@ -61,10 +64,17 @@ def _shown(frame: "pd.DataFrame", one: bool) -> "pd.DataFrame":
     return frame.drop(columns="run") if one else frame
 
 
-def _targets(frame: "pd.DataFrame") -> "pd.DataFrame":
+def _unit(runs: "list[Run]") -> Unit:
+    """Return the unit of runs; of runs that count differently it is steps."""
+    units = {run.config.training.unit for run in runs}
+    return units.pop() if len(units) == 1 else STEPS
+
+
+def _targets(frame: "pd.DataFrame", unit: Unit) -> "pd.DataFrame":
     columns = ["run", "schedule", "torch_class", "trainings", "reached", "missed", "diverged"]
     shown = frame[[name for name in columns if name in frame]].copy()
-    shown["steps"] = [_within(*row) for row in _ends(frame, "steps")]
+    counts = _ends(frame, "steps")
+    shown[f"{unit.name}s"] = [_within(*map(unit.of, row)) for row in counts]
     return shown
 
 

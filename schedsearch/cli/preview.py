@@ -8,7 +8,13 @@ import typer
 
 def preview(
     schedule: Annotated[Path, typer.Argument(help="best.json, or a schedule's JSON.")],
-    total_steps: Annotated[int, typer.Option(min=1, help="The horizon, in steps.")] = 1000,
+    total_steps: Annotated[
+        int | None, typer.Option(min=1, help="The horizon, in steps (default: 1000).")
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(help="The horizon, in epochs.")] = None,
+    steps_per_epoch: Annotated[
+        int | None, typer.Option(min=1, help="With --epochs: the steps of one.")
+    ] = None,
     evals: Annotated[
         int | None, typer.Option(min=1, help="Evaluations, for one that reacts to a metric.")
     ] = None,
@@ -24,5 +30,12 @@ def preview(
     from schedsearch.report.draw.preview import draw_preview
     from schedsearch.schedules.load import load_schedule
 
-    save_figure(draw_preview(load_schedule(schedule), total_steps, evals=evals), output)
+    drawn = draw_preview(
+        load_schedule(schedule),
+        total_steps,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        evals=evals,
+    )
+    save_figure(drawn, output)
     typer.echo(str(output))

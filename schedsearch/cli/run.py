@@ -53,8 +53,10 @@ def run(
     from schedsearch.cli.show.outcome import print_outcome, print_result
     from schedsearch.cli.show.plan import print_estimate, print_plan
     from schedsearch.config import load_config, parse_config
+    from schedsearch.imports import find_beside
     from schedsearch.launch import run_study
 
+    find_beside(study)
     data = load_config(study).model_dump()
     data |= _given(trials=trials, name=name, mode=mode)
     data["training"] |= _given(threads=threads, stack=stack, engine=engine)

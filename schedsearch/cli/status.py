@@ -36,7 +36,7 @@ def _lines(run: "Run") -> dict[str, str]:
     lines = {
         "run": f"{run.name} in {masked(run.place.url)}",
         "task": f"{config.task} ({identity['model']}), {config.training.optimizer}, "
-        f"{config.training.total_steps} steps",
+        f"{config.training.unit.say(config.training.total_steps)}",
         "trials": f"{states}; of {config.trials}{ranks}",
         "made on": f"{made['device']} of {made['host']}, torch {made['versions']['torch']}, "
         f"optuna {made['versions']['optuna']}, commit {made['commit'] or 'unknown'}",

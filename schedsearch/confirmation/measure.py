@@ -48,7 +48,7 @@ def read_test_split(
         if ended.model is None or ended.curve.diverged:
             return {}
         task = plan.recipe.trained_task
-        values = evaluate(ended.model, task, load_test(task, plan.data_folder))
+        values = evaluate(ended.model, task, load_test(task, plan.data_folder, plan.source))
         return {f"test_{name}": float(value) for name, value in values.items()}
 
     what = "measuring on the test split"

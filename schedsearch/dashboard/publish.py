@@ -21,6 +21,7 @@ from schedsearch.dashboard.pages import PUBLISHED, Item, file, note, put
 from schedsearch.report.draw.matplotlib import paint
 from schedsearch.report.draw.plotly import page_figures
 from schedsearch.report.figures import FIGURES, winner
+from schedsearch.report.figures.chart import in_unit
 from schedsearch.report.snapshot import Snapshot, TrialRow, rows_of
 from schedsearch.store.place import study_ids
 from schedsearch.store.records import PREFIX
@@ -104,7 +105,8 @@ def _figures(run: Snapshot) -> Iterator[Item]:
     for figure in FIGURES:
         table = figure.table(run) if figure.in_dashboard else None
         if table is not None and not table.empty:
-            for i, drawn in enumerate(page_figures(figure.draw(table))):
+            chart = in_unit(figure.draw(table), run.config.training.unit)
+            for i, drawn in enumerate(page_figures(chart)):
                 yield Item("figure", f"{figure.name}-{i}", json.dumps(drawn, separators=(",", ":")))
 
 
@@ -169,7 +171,7 @@ class _Store:
 def _picture(run: Snapshot, row: TrialRow) -> bytes:
     drawn = BytesIO()
     chart = winner.draw(winner.table_of(run, row), f"Trial {row.trial}, {row.family}")
-    paint(chart).savefig(drawn, format="png", dpi=100)
+    paint(in_unit(chart, run.config.training.unit)).savefig(drawn, format="png", dpi=100)
     return drawn.getvalue()
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 from optuna.trial import FrozenTrial
 
+from schedsearch.horizon import STEPS, Unit
 from schedsearch.objective import Objective
 from schedsearch.statistics.intervals import Estimate
 from schedsearch.statistics.ranks import rank_correlation
@@ -38,12 +39,14 @@ class Agreement:
         every: over all schedules.
         better: among the better half of them, by what they reached at the full horizon.
         diverged: schedules of the check that diverged before the full horizon: not counted.
+        unit: the unit in which a person counts steps.
     """
 
     horizon: int
     every: Estimate
     better: Estimate
     diverged: int
+    unit: Unit = STEPS
 
     def row(self) -> dict[str, Any]:
         """Return the agreement as a row with FIDELITY_COLUMNS."""
@@ -56,7 +59,7 @@ class Agreement:
     @property
     def warning(self) -> str | None:
         """What a person should know before relying on the rung; None when it ranks well."""
-        rung = f"the rung of {self.horizon} steps"
+        rung = f"the rung of {self.unit.say(self.horizon)}"
         all_shown, better_shown = self.every.low > 0, self.better.low > 0
         if all_shown and better_shown:
             return None
@@ -90,6 +93,7 @@ def agreements(
     objective: Objective,
     *,
     cut: bool = False,
+    unit: Unit = STEPS,
 ) -> list[Agreement]:
     """Estimate how well each rung below the full horizon ranks schedules for it.
 
@@ -103,6 +107,7 @@ def agreements(
         objective: which value ranks.
         cut: if True, read the value of each pilot schedule at the rung's step of its full
             training, where a rung would cut it.
+        unit: the unit in which a person counts steps.
     """
     full = horizons[-1]
     worst = objective.worst
@@ -110,7 +115,7 @@ def agreements(
     every = [of_checks(trial, full, worst, objective) for trial in checks]
     every += [_values(trial, full, worst, objective) for trial in promoted]
     diverged = sum(full not in values for values in every[: len(checks)])
-    return [_agreement(h, full, every, diverged, objective) for h in horizons[:-1]]
+    return [_agreement(h, full, every, diverged, objective, unit) for h in horizons[:-1]]
 
 
 def _agreement(
@@ -119,6 +124,7 @@ def _agreement(
     every: Sequence[dict[int, float]],
     diverged: int,
     objective: Objective,
+    unit: Unit,
 ) -> Agreement:
     sign = objective.sign
     pairs = [
@@ -127,7 +133,7 @@ def _agreement(
         if horizon in values and full in values
     ]
     better = sorted(pairs)[: math.ceil(len(pairs) / 2)]
-    return Agreement(horizon, _correlation(pairs), _correlation(better), diverged)
+    return Agreement(horizon, _correlation(pairs), _correlation(better), diverged, unit)
 
 
 def _correlation(pairs: Sequence[tuple[float, float]]) -> Estimate:
@@ -200,10 +206,8 @@ def choice_in_words(
     found = []
     for kind, rungs in (("squeeze", squeezed), ("truncate", truncated)):
         rank = _rank(rungs)
-        weak = [str(rung.horizon) for rung in rungs if not rung.every.low > 0]
-        shown = (
-            f"not shown to rank at {' and '.join(weak)} steps" if rank is None else f"{rank:.2f}"
-        )
+        weak = [rung.unit.say(rung.horizon) for rung in rungs if not rung.every.low > 0]
+        shown = f"not shown to rank at {' and '.join(weak)}" if rank is None else f"{rank:.2f}"
         found.append(f"{kind} {shown}")
     count = squeezed[0].every.count + squeezed[0].diverged if squeezed else 0
     return (

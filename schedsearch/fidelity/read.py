@@ -14,7 +14,8 @@ def agreements_of(run: Run) -> list[Agreement]:
     """Estimate how well each rung ranks schedules for the full horizon; none without rungs."""
     checks = run.ended_trials(checks_name(run.name))
     cut = run.chosen_fidelity == "truncate"
-    return agreements(checks, run.search_trials(), run.horizons(), run.objective, cut=cut)
+    trials, unit = run.search_trials(), run.config.training.unit
+    return agreements(checks, trials, run.horizons(), run.objective, cut=cut, unit=unit)
 
 
 @documents(FIDELITY)
@@ -26,5 +27,6 @@ def fidelity_of(run: Run) -> pd.DataFrame:
 def pilot_of(run: Run, horizons: Sequence[int]) -> tuple[list[Agreement], list[Agreement]]:
     """Estimate how well rungs rank that are squeezed, and that cut the full run, by the checks."""
     checks = run.ended_trials(checks_name(run.name))
-    squeezed = agreements(checks, (), horizons, run.objective)
-    return squeezed, agreements(checks, (), horizons, run.objective, cut=True)
+    unit = run.config.training.unit
+    squeezed = agreements(checks, (), horizons, run.objective, unit=unit)
+    return squeezed, agreements(checks, (), horizons, run.objective, cut=True, unit=unit)

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from schedsearch.horizon import Unit
 from schedsearch.objective import Objective
 from schedsearch.schedules.families import torch_class_of
 from schedsearch.store.run import Run
@@ -71,3 +72,13 @@ def _columns(trials: pd.DataFrame, objective: Objective) -> list[str]:
         elif name != "steps_to_target" or name in trials.columns:
             columns.append(name)
     return columns
+
+
+def counted(board: pd.DataFrame, unit: Unit) -> pd.DataFrame:
+    """Return a leaderboard to be shown, in the unit of its study: steps or epochs to the target."""
+    if unit.steps_per_epoch is None or "steps_to_target" not in board:
+        return board
+    epochs = board["steps_to_target"].astype("Float64") / unit.steps_per_epoch
+    return board.assign(steps_to_target=epochs).rename(
+        columns={"steps_to_target": "epochs_to_target"}
+    )

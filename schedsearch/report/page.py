@@ -16,9 +16,9 @@ from schedsearch.files import write_atomically
 from schedsearch.report.answer import Answer, answer
 from schedsearch.report.draw.plotly import panel_figure, short
 from schedsearch.report.figures import FIGURES
-from schedsearch.report.figures.chart import Panel
+from schedsearch.report.figures.chart import Panel, in_unit
 from schedsearch.report.figures.colours import look_of
-from schedsearch.report.leaderboard import leaderboard
+from schedsearch.report.leaderboard import counted, leaderboard
 from schedsearch.report.snapshot import Snapshot
 from schedsearch.report.tables import cells
 from schedsearch.store.records import FIDELITY
@@ -119,17 +119,18 @@ def _chapter(run: Snapshot, chapter_id: str, drawn: _Drawn) -> Chapter:
         table = figure.table(run)
         if table.empty:
             continue
-        chart = figure.draw(table)
+        chart = in_unit(figure.draw(table), config.training.unit)
         names = tuple(f"{chapter_id}-{figure.name}-{i}" for i in range(len(chart.panels)))
         for name, panel in zip(names, chart.panels, strict=True):
             drawn.add(panel, name)
         about = f"{figure.about} {chart.note}." if chart.note else figure.about
         sections.append(Section(figure.name, chart.title, about, names))
-    board = leaderboard(run.trials, run.objective)
+    board = counted(leaderboard(run.trials, run.objective), config.training.unit)
     board = board if board["torch_class"].notna().any() else board.drop(columns="torch_class")
     about = (
         f"{config.task} ({run.attributes['identity']['model']}), {config.training.optimizer}, "
-        f"{config.training.total_steps} steps, batches of {config.training.batch_size}"
+        f"{config.training.unit.say(config.training.total_steps)}, "
+        f"batches of {config.training.batch_size}"
     )
     return Chapter(
         chapter_id,

@@ -9,7 +9,7 @@ from schedsearch.files import write_atomically
 from schedsearch.report.draw.matplotlib import paint, save_figure
 from schedsearch.report.draw.plotly import chart_figure
 from schedsearch.report.figures import find_figure
-from schedsearch.report.figures.chart import Chart
+from schedsearch.report.figures.chart import Chart, in_unit
 from schedsearch.report.snapshot import Snapshot
 from schedsearch.store.run import Run
 
@@ -26,10 +26,11 @@ def chart_of(run: Run, kind: str) -> Chart:
         RunError: the run has nothing for it.
     """
     figure = find_figure(kind)
-    table = figure.table(Snapshot.of(run))
+    seen = Snapshot.of(run)
+    table = figure.table(seen)
     if table.empty:
         raise RunError(f"the run {run.name!r} has nothing for the figure {kind!r} yet")
-    return figure.draw(table)
+    return in_unit(figure.draw(table), seen.config.training.unit)
 
 
 def plot(run: Run, kind: str = "convergence") -> "Interactive":

@@ -1,5 +1,6 @@
 """Put a family's parts together: warm-up, body and plateau, each a real torch scheduler."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -75,6 +76,14 @@ def install_peaks(optimizer: Optimizer, peak_lr: float) -> tuple[float, ...]:
         set_rate(group, peak)
         group.pop("initial_lr", None)  # torch would start from the rate of an earlier scheduler
     return peaks
+
+
+def go_on(scheduler: LRScheduler, steps: int) -> None:
+    """Step a new scheduler to where a training that goes on has come to."""
+    with warnings.catch_warnings():  # the optimizer's earlier steps are not seen here
+        warnings.filterwarnings("ignore", message=r"(?s).*lr_scheduler\.step\(\)")
+        for _ in range(steps):
+            scheduler.step()
 
 
 def _plateau(params: Mapping[str, Any], evals: int, peaks: tuple[float, ...]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def read_content(path: str | Path) -> dict[str, Any]:
             without a schedule.
     """
     try:
-        content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(Path(path).read_bytes())
     except OSError as error:
         raise ScheduleError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

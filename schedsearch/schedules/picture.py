@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
+from schedsearch.horizon import STEPS, Unit
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -31,7 +33,11 @@ class Drawable(Protocol):
     def monitor(self) -> str | None: ...
 
     def trace(
-        self, total_steps: int, *, metrics: Sequence[float] | None = None, evals: int | None = None
+        self,
+        total_steps: int | None = None,
+        *,
+        metrics: Sequence[float] | None = None,
+        evals: int | None = None,
     ) -> list[float]:
         """Return the rate of each step."""
 
@@ -57,7 +63,12 @@ def title_of(schedule: Drawable) -> str:
 
 
 def draw_rates(
-    schedule: Drawable, total_steps: int, *, evals: int | None = None, axes: "Axes | None" = None
+    schedule: Drawable,
+    total_steps: int,
+    *,
+    evals: int | None = None,
+    axes: "Axes | None" = None,
+    unit: Unit = STEPS,
 ) -> "Axes":
     """Draw the rates of each step on matplotlib's axes (default: those of a new figure)."""
     if axes is None:
@@ -65,10 +76,12 @@ def draw_rates(
 
         axes = pyplot.subplots(figsize=(7, 3.5), layout="constrained")[1]
     rates, assumption = preview_rates(schedule, total_steps, evals=evals)
-    axes.plot(range(1, total_steps + 1), rates, drawstyle="steps-mid", linewidth=1.8)
+    x = [unit.of(step) for step in range(1, total_steps + 1)]
+    axes.plot(x, rates, drawstyle="steps-mid", linewidth=1.8)
     axes.set_title(title_of(schedule), fontsize=11)
-    unit = "optimizer step" if schedule.step_unit == "step" else "epoch"
-    axes.set_xlabel(f"{unit} (of {total_steps})" + (f", {assumption}" if assumption else ""))
+    counted = "optimizer step" if schedule.step_unit == unit.name == "step" else "epoch"
+    of = f"{counted} (of {unit.number(total_steps)})"
+    axes.set_xlabel(of + (f", {assumption}" if assumption else ""))
     axes.set_ylabel("learning rate")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)

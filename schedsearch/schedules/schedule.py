@@ -2,14 +2,13 @@
 
 import json
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from schedsearch.errors import ScheduleError, other_version, unknown
-from schedsearch.horizon import evaluation_steps
+from schedsearch.horizon import Unit, evaluation_steps, horizon_of
 from schedsearch.schedules.families import find_family
 from schedsearch.schedules.params import Float, Value
 from schedsearch.schedules.picture import as_html, draw_rates
@@ -124,8 +123,10 @@ class Schedule:
     def build(
         self,
         optimizer: "Optimizer",
-        total_steps: int,
+        total_steps: int | None = None,
         *,
+        epochs: float | None = None,
+        steps_per_epoch: float | None = None,
         evals: int | None = None,
         last_epoch: int = -1,
     ) -> "LRScheduler":
@@ -139,6 +140,8 @@ class Schedule:
             optimizer: any torch optimizer.
             total_steps: how often `step()` will be called in the training: its optimizer steps, or
                 its epochs for a schedule with `step_unit="epoch"`.
+            epochs: the same in epochs, instead of total_steps.
+            steps_per_epoch: with epochs, the optimizer steps of one; not for `step_unit="epoch"`.
             evals: evaluations in the training (default: the schedule's own).
             last_epoch: -1 for a new training; k to go on after k + 1 steps, as in torch. A schedule
                 that reacts to a metric resumes with `load_state_dict` only.
@@ -146,14 +149,10 @@ class Schedule:
         Raises:
             ScheduleError: a horizon that is too short, or an optimizer that does not fit.
         """
-        if isinstance(total_steps, bool) or not isinstance(total_steps, int) or total_steps < 1:
-            raise ScheduleError(
-                f"total_steps = {total_steps!r}: a whole number from 1 up is needed"
-            )
+        total_steps = horizon_of(total_steps, epochs, steps_per_epoch, self.step_unit)
         if not -1 <= last_epoch < total_steps:
-            raise ScheduleError(
-                f"last_epoch = {last_epoch} is not allowed: from -1 up to {total_steps - 1}"
-            )
+            allowed = f"from -1 up to {total_steps - 1}"
+            raise ScheduleError(f"last_epoch = {last_epoch} is not allowed: {allowed}")
         if evals is not None and evals < 1:
             raise ScheduleError(f"evals = {evals} is not allowed: at least one evaluation")
         if last_epoch >= 0 and self.reacts_to_metric:
@@ -161,7 +160,7 @@ class Schedule:
                 f"{self.family} reacts to metrics that last_epoch does not tell: "
                 "build it with last_epoch=-1, then scheduler.load_state_dict(...)"
             )
-        from schedsearch.schedules.build import compose, install_peaks  # a value needs no torch
+        from schedsearch.schedules.build import compose, go_on, install_peaks  # torch
 
         peaks = install_peaks(optimizer, self.peak_lr)
         try:
@@ -175,29 +174,33 @@ class Schedule:
                 warmup_frac=self.warmup.frac if self.warmup else 0.0,
                 warmup_start=self.warmup.start_factor if self.warmup else 1.0,
             )
-        except ScheduleError:
-            raise
         except (ValueError, TypeError) as error:  # torch refuses the optimizer
             raise ScheduleError(f"{self.family}: {error}") from error
-        with warnings.catch_warnings():  # the optimizer's earlier steps are not seen here
-            warnings.filterwarnings("ignore", message=r"(?s).*lr_scheduler\.step\(\)")
-            for _ in range(last_epoch + 1):
-                scheduler.step()
+        go_on(scheduler, last_epoch + 1)
         return scheduler
 
     def trace(
-        self, total_steps: int, *, metrics: Sequence[float] | None = None, evals: int | None = None
+        self,
+        total_steps: int | None = None,
+        *,
+        epochs: float | None = None,
+        steps_per_epoch: float | None = None,
+        metrics: Sequence[float] | None = None,
+        evals: int | None = None,
     ) -> list[float]:
         """Return the rate of each step of a training, by stepping the real scheduler.
 
         Args:
             total_steps: the horizon, in the schedule's step_unit.
+            epochs: the horizon in epochs instead; see `build`.
+            steps_per_epoch: with epochs, the optimizer steps of one.
             metrics: for a schedule that reacts to one, its value at each evaluation.
             evals: evaluations in the training (default: as many as there are metrics).
 
         Raises:
             ScheduleError: metrics that are missing, too few, or not used by this schedule.
         """
+        total_steps = horizon_of(total_steps, epochs, steps_per_epoch, self.step_unit)
         if self.reacts_to_metric and metrics is None:
             raise ScheduleError(f"{self.family} reacts to a metric: trace() needs metrics=")
         if metrics is not None and not self.reacts_to_metric:
@@ -206,9 +209,8 @@ class Schedule:
         if metrics is not None:
             evals = evals or len(metrics)
             if len(metrics) != evals:
-                raise ScheduleError(
-                    f"trace() needs {evals} metrics, one per evaluation, not {len(metrics)}"
-                )
+                needed = f"{evals} metrics, one per evaluation"
+                raise ScheduleError(f"trace() needs {needed}, not {len(metrics)}")
             due = dict(zip(evaluation_steps(total_steps, evals), metrics, strict=True))
         from schedsearch.schedules.wrappers import lead_optimizer
 
@@ -224,20 +226,27 @@ class Schedule:
         return [float(rate) for rate in rates]
 
     def plot(
-        self, total_steps: int = 1000, *, evals: int | None = None, axes: "Axes | None" = None
+        self,
+        total_steps: int | None = None,
+        *,
+        epochs: float | None = None,
+        steps_per_epoch: float | None = None,
+        evals: int | None = None,
+        axes: "Axes | None" = None,
     ) -> "Axes":
-        """Draw the rates of a training with matplotlib, on new axes if none are given."""
-        return draw_rates(self, total_steps, evals=evals, axes=axes)
+        """Draw the rates of a training with matplotlib: 1000 steps, if nothing else is said."""
+        total_steps = 1000 if total_steps is None and epochs is None else total_steps
+        steps = horizon_of(total_steps, epochs, steps_per_epoch, self.step_unit)
+        unit = Unit(steps_per_epoch if self.step_unit == "step" else None)
+        return draw_rates(self, steps, evals=evals, axes=axes, unit=unit)
 
     def _repr_html_(self) -> str:
         return as_html(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the schedule as values that JSON can hold, exactly."""
-        warmup = self.warmup and {
-            "frac": self.warmup.frac,
-            "start_factor": self.warmup.start_factor,
-        }
+        rise = self.warmup
+        warmup = rise and {"frac": rise.frac, "start_factor": rise.start_factor}
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -276,15 +285,9 @@ class Schedule:
             raise ScheduleError("warmup must be null or a table with frac and start_factor")
         for name in (warmup or {}).keys() - {"frac", "start_factor"}:
             raise ScheduleError(unknown("key of warmup", name, ("frac", "start_factor")))
-        return cls(
-            data["family"],
-            data["peak_lr"],
-            params,
-            Warmup(**warmup) if warmup else None,
-            data["step_unit"],
-            data["evals"],
-            data.get("metric"),
-        )
+        warm = Warmup(**warmup) if warmup else None
+        rest = (data["step_unit"], data["evals"], data.get("metric"))
+        return cls(data["family"], data["peak_lr"], params, warm, *rest)
 
     @classmethod
     def from_json(cls, text: str) -> "Schedule":

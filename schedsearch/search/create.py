@@ -12,6 +12,7 @@ from optuna.study import Study, StudyDirection
 from schedsearch.compat import storage_of, study_id_of
 from schedsearch.errors import RunError
 from schedsearch.search.draft import Draft
+from schedsearch.search.given_task import TASK_GIVEN
 from schedsearch.search.peak_lr import PeakRange
 from schedsearch.search.pruners import make_pruner
 from schedsearch.search.samplers import make_sampler
@@ -98,6 +99,8 @@ def _describe(
     write("run", place.name)
     for key, value in described(draft.recipe).items():
         write(key, value)
+    if draft.source is not None:
+        write(TASK_GIVEN, True)
     if config.mode == "rank":  # for whoever looks with Optuna's own tools
         text = f"rank: this study has no trials, each family has its own: {place.name}/FAMILY"
         storage.set_study_user_attr(study_id_of(study), "mode", text)

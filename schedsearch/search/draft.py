@@ -28,6 +28,7 @@ from schedsearch.seeds import derive_seed
 from schedsearch.statistics.compare import TESTS, least_seeds
 from schedsearch.statistics.ranks import LEAST_PAIRS
 from schedsearch.store.names import CHECKS
+from schedsearch.tasks.task import TaskSource
 from schedsearch.training.choice.way import EngineWish
 from schedsearch.training.engines import engines_for
 from schedsearch.training.range_test import HIGHEST, LOWEST
@@ -49,6 +50,7 @@ class Draft:
         rungs: its rungs; where their kind is open, squeezed ones.
         reads_pruned: whether the sampler learns from pruned trials.
         notes: what a person should know of it, in a line each.
+        source: the task, where it was given as a value and not by its name.
     """
 
     config: StudyConfig
@@ -58,6 +60,7 @@ class Draft:
     rungs: Rungs
     reads_pruned: bool
     notes: tuple[str, ...] = ()
+    source: TaskSource | None = None
 
     @property
     def peak_lr_is_open(self) -> bool:
@@ -120,6 +123,7 @@ class Draft:
             objective=self.objective,
             recipe=self.recipe,
             total_steps=config.training.total_steps,
+            unit=config.training.unit,
             space=space,
             widens=config.space.widens and peak.widened is None,
             rungs=rungs,
@@ -141,6 +145,7 @@ class Draft:
                 config.training.threads or None,
             ),
             data_folder=data_folder(self.config),
+            source=self.source,
         )
 
     def assumed_plan(self, peak: PeakRange) -> Plan:
@@ -206,8 +211,13 @@ class Draft:
         return SubSearch(space, sampling, count, batch, replace(rungs, kind=kind, promotes="all"))
 
 
-def draft_of(config: StudyConfig, device: str = "auto") -> Draft:
+def draft_of(config: StudyConfig, device: str = "auto", source: TaskSource | None = None) -> Draft:
     """Resolve a study file against the registries, and try what it asks for.
+
+    Args:
+        config: the study file.
+        device: "auto", "cpu", "cuda", "cuda:1" ...
+        source: the task itself, where it is not to be found by the study's name for it.
 
     Raises:
         SchedsearchError: whatever would stop the study, in one line.
@@ -216,7 +226,7 @@ def draft_of(config: StudyConfig, device: str = "auto") -> Draft:
     _refuse_two_pruners(config)
     engines_for(training.engine)
     find_sampler(search.sampler)
-    recipe = recipe_of(config, device)
+    recipe = recipe_of(config, device, source)
     objective = find_objective(search.objective, recipe.objectives)
     peak = range_without_test(shared.peak_lr, recipe.optimizer)
     space = make_space(
@@ -234,21 +244,24 @@ def draft_of(config: StudyConfig, device: str = "auto") -> Draft:
     sampler = find_sampler(search.sampler)
     make_sampler(search.sampler, search.sampler_args, config.seed)
     make_pruner(search.pruner, search.pruner_args)
+    config = config.counted(recipe.steps_per_epoch)
+    training, unit = config.training, config.training.unit
     try:
         evaluation_steps(training.total_steps, training.evals_per_run)
         try_step(recipe)
         try_horizon(space, recipe, training.total_steps)
     except ScheduleError as error:
-        raise ConfigError(f"training.total_steps = {training.total_steps}: {error}") from error
+        raise ConfigError(f"training.{unit.key(training.total_steps)}: {error}") from error
     at_horizon = partial(try_horizon, space, recipe)
-    rungs, left_out = resolve_rungs(config.fidelity, training.total_steps, at_horizon)
+    rungs, left_out = resolve_rungs(config.fidelity, training.total_steps, at_horizon, unit)
     notes = [] if left_out is None else [left_out]
     if rungs.kind != "full" and not sampler.reads_pruned:
         notes.append(
             f"sampler {sampler.name} learns nothing from trials that stay behind at a rung: it "
             "reads complete ones only (TPE reads both)"
         )
-    return Draft(config, objective, recipe, space, rungs, sampler.reads_pruned, tuple(notes))
+    reads = sampler.reads_pruned
+    return Draft(config, objective, recipe, space, rungs, reads, tuple(notes), source)
 
 
 def _refuse_two_pruners(config: StudyConfig) -> None:

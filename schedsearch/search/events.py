@@ -37,6 +37,7 @@ class AtRung:
     of: int
     schedules: int
     horizon: int
+    words: str
 
 
 @dataclass(frozen=True)

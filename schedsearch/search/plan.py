@@ -6,9 +6,11 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
+from schedsearch.horizon import STEPS, Unit
 from schedsearch.objective import Objective
 from schedsearch.schedules.space import Space
 from schedsearch.search.rungs import Rungs
+from schedsearch.tasks.task import TaskSource
 from schedsearch.training.choice.way import EngineWish
 from schedsearch.training.recipe import Recipe
 
@@ -106,6 +108,8 @@ class Plan:
         reads_pruned: whether the sampler learns from pruned trials.
         engine: the engine that the study asks for.
         data_folder: where the study says that the data are.
+        source: the task, where it was given as a value and not by its name.
+        unit: the unit in which a person counts steps.
     """
 
     name: str
@@ -125,6 +129,8 @@ class Plan:
     reads_pruned: bool
     engine: EngineWish
     data_folder: Path | None
+    source: TaskSource | None = None
+    unit: Unit = STEPS
 
     def with_rates(self, low: float, high: float) -> "Plan":
         """Return the plan with another range of peak rates; that of the checks stays."""

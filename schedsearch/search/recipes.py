@@ -11,14 +11,19 @@ from schedsearch.config import StudyConfig, Training
 from schedsearch.errors import ConfigError
 from schedsearch.objective import Objective, find_objective
 from schedsearch.tasks.registry import load_task
-from schedsearch.tasks.task import Task
+from schedsearch.tasks.task import Task, TaskSource
 from schedsearch.training.device import pick_device
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.recipe import Recipe
 
 
-def recipe_of(config: StudyConfig, device: str) -> Recipe:
+def recipe_of(config: StudyConfig, device: str, source: TaskSource | None = None) -> Recipe:
     """Return the recipe of a study file; its task is loaded onto the device.
+
+    Args:
+        config: the study file.
+        device: where the task is trained.
+        source: the task itself, where it was given as a value.
 
     Raises:
         SchedsearchError: a task, an optimizer or a device that there is not.
@@ -26,7 +31,7 @@ def recipe_of(config: StudyConfig, device: str) -> Recipe:
     training = config.training
     optimizer = _optimizer(training)
     task = load_task(
-        config.task,
+        source or config.task,
         model=config.model,
         batch_size=training.batch_size,
         device=pick_device(device),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from optuna.trial import TrialState
 
+from schedsearch.horizon import STEPS, Unit
 from schedsearch.objective import Objective
 from schedsearch.search.events import Trained
 from schedsearch.search.plan import Plan
@@ -35,6 +36,7 @@ class Terms:
         seed: decides weights and batches of every trial.
         prunes: whether a pruner of Optuna's looks at each evaluation.
         reads_pruned: whether the sampler learns from pruned trials.
+        unit: the unit in which a person counts steps.
     """
 
     name: str
@@ -43,12 +45,13 @@ class Terms:
     seed: int
     prunes: bool
     reads_pruned: bool
+    unit: Unit = STEPS
 
     @classmethod
     def of(cls, plan: Plan) -> "Terms":
         """Return the terms of a plan's search."""
-        prunes, reads = plan.prunes, plan.reads_pruned
-        return cls(plan.name, plan.recipe, plan.objective, plan.training_seed, prunes, reads)
+        seed, prunes, reads = plan.training_seed, plan.prunes, plan.reads_pruned
+        return cls(plan.name, plan.recipe, plan.objective, seed, prunes, reads, plan.unit)
 
 
 @dataclass

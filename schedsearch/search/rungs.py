@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from schedsearch.config import Fidelity
 from schedsearch.errors import ConfigError, ScheduleError
-from schedsearch.horizon import evaluation_steps
+from schedsearch.horizon import STEPS, Unit, evaluation_steps
 from schedsearch.objective import Objective
 from schedsearch.schedules.schedule import Schedule
 from schedsearch.training.curve import Curve, Evaluation
@@ -160,7 +160,10 @@ def promoted(curves: Sequence[Curve], rungs: Rungs, objective: Objective) -> lis
 
 
 def resolve_rungs(
-    wish: Fidelity, total_steps: int, try_horizon: Callable[[int], None]
+    wish: Fidelity,
+    total_steps: int,
+    try_horizon: Callable[[int], None],
+    unit: Unit = STEPS,
 ) -> tuple[Rungs, str | None]:
     """Return the rungs that a study file asks for.
 
@@ -168,6 +171,7 @@ def resolve_rungs(
         wish: the table [fidelity] of the study file.
         total_steps: the full horizon.
         try_horizon: raises ScheduleError for a horizon at which not all of the space can be built.
+        unit: the unit of horizons in messages, and in a list of rungs.
 
     Returns:
         The rungs; and a sentence that says which were left out and why, None if none was.
@@ -179,20 +183,21 @@ def resolve_rungs(
     if wish.kind == "full":
         return full, None
     if isinstance(wish.rungs, tuple):
-        return _given(wish, wish.rungs, total_steps, try_horizon), None
+        return _given(wish, wish.rungs, total_steps, try_horizon, unit), None
     wished = _wished(wish, total_steps)
     below = [horizon for horizon in wished[:-1] if _problem(wish, horizon, try_horizon) is None]
     if below:
         left = wish.rungs - len(below) - 1
         few = (
-            f"{left} of {wish.rungs} rungs left out: {total_steps} steps are too few"
+            f"{left} of {wish.rungs} rungs left out: {unit.say(total_steps)} are too few"
             if left
             else None
         )
         return Rungs(_kind(wish), (*below, total_steps), wish.eta), few
-    reason = f"{total_steps} steps are less than twice fidelity.min_steps = {wish.min_steps}"
+    twice = f"twice fidelity.min_steps = {wish.min_steps}"
+    reason = f"{unit.say_both(total_steps)} are less than {twice}"
     for horizon in wished[:-1]:
-        reason = f"{horizon} steps: {_problem(wish, horizon, try_horizon)}"
+        reason = f"{unit.say_both(horizon)}: {_problem(wish, horizon, try_horizon)}"
     if wish.rungs == 1:
         reason = "there is one alone"
     return full, f"no rungs below the full horizon: {reason}: every trial is trained in full"
@@ -223,22 +228,27 @@ def _wished(wish: Fidelity, total_steps: int) -> list[int]:
 
 def _given(
     wish: Fidelity,
-    given: tuple[int, ...],
+    listed: tuple[int | float, ...],
     total_steps: int,
     try_horizon: Callable[[int], None],
+    unit: Unit,
 ) -> Rungs:
-    where = f"fidelity.rungs = {list(given)}"
+    where = f"fidelity.rungs = {list(listed)}"
+    if unit.steps_per_epoch is None and not all(type(n) is int for n in listed):
+        raise ConfigError(f"{where}: steps are whole numbers (with training.epochs: epochs)")
+    given = tuple(unit.steps(n) for n in listed)
     if any(low >= high for low, high in pairwise(given)):
         raise ConfigError(f"{where}: rungs grow, from the shortest horizon to the longest")
     if given[-1] > total_steps:
-        raise ConfigError(f"{where}: {given[-1]} is beyond training.total_steps = {total_steps}")
+        raise ConfigError(f"{where}: {listed[-1]} is beyond training.{unit.key(total_steps)}")
     below = given[:-1] if given[-1] == total_steps else given
     if not below:
         raise ConfigError(f"{where}: at least one rung below the full horizon, or kind = 'full'")
     for horizon in below:
         problem = _problem(wish, horizon, try_horizon)
         if problem is not None:
-            raise ConfigError(f"{where}: {horizon} steps are too few for a rung: {problem}")
+            few = unit.say_both(horizon)
+            raise ConfigError(f"{where}: {few} are too few for a rung: {problem}")
     return Rungs(_kind(wish), (*below, total_steps), wish.eta)
 
 

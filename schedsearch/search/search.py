@@ -170,7 +170,8 @@ class Search:
         horizons = self.rungs.horizons
         if len(horizons) > 1:
             horizon = horizons[self._rung - 1]
-            self.on_event(AtRung(self._rung, len(horizons), len(self._wave), horizon))
+            words = self.terms.unit.say(horizon)
+            self.on_event(AtRung(self._rung, len(horizons), len(self._wave), horizon, words))
 
     def _end_rung(self) -> list[Result]:
         """Promote the best of each study; the others are over."""

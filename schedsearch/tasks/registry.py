@@ -25,12 +25,14 @@ from schedsearch.tasks.task import Task, TaskSource
 TASKS: tuple[TaskSource, ...] = (DIGITS, FASHION_MNIST, CIFAR10, CHAR_LM, TABULAR, IMBALANCED)
 
 
-def find_task(name: str) -> TaskSource:
-    """Return the task of a name; one of your own is `"package.module:ATTRIBUTE"`.
+def find_task(name: str | TaskSource) -> TaskSource:
+    """Return the task of a name; one of your own is `"package.module:ATTRIBUTE"`, or itself.
 
     Raises:
         ConfigError: no such task.
     """
+    if isinstance(name, TaskSource):
+        return name
     if ":" not in name:
         return find_named("task", name, TASKS)
     found = import_path(name, "task")
@@ -129,9 +131,17 @@ def _check_target(task: Task) -> None:
         raise ConfigError(f"the target of task {task.name}, {value!r}, is no number")
 
 
-def load_test(task: Task, folder: Path | None = None) -> Split | Stream:
-    """Return the test examples of a task: they are read once, after a search, never during one."""
-    test = find_task(task.name).load(folder).test
+def load_test(
+    task: Task, folder: Path | None = None, source: TaskSource | None = None
+) -> Split | Stream:
+    """Return the test examples of a task: they are read once, after a search, never during one.
+
+    Args:
+        task: the task.
+        folder: the folder of the data.
+        source: where a task comes from that can't be found by its name.
+    """
+    test = find_task(source or task.name).load(folder).test
     if test is None:
         raise ConfigError(f"task {task.name} has no test examples")
     return _examples(test, task.name, task.batch_size, trains=False).to(task.device)

@@ -1,7 +1,10 @@
 """What is shown while a search goes on: lines, live lines, or next to nothing."""
 
 import io
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -10,9 +13,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from schedsearch.cli.show.eta import BLOCKS, Pace, spark, time_left
-from schedsearch.cli.show.live import Display, make_display
 from schedsearch.launch import Outcome
+from schedsearch.progress.eta import BLOCKS, Pace, spark, time_left
+from schedsearch.progress.live import Display, make_display
 from schedsearch.search.events import Ahead, AtRung, Confirming, Event, Note, Started, Trained
 
 
@@ -51,7 +54,7 @@ def shown(events: Sequence[Event], *, terminal: bool, quiet: bool = False, width
 
 def test_without_a_terminal_there_are_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 1000, 10))  # ten seconds pass between two events
-    monkeypatch.setattr("schedsearch.cli.show.live.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("schedsearch.progress.live.time.monotonic", lambda: next(clock))
     text = shown(EVENTS, terminal=False)
     assert "\x1b" not in text
     assert "\r" not in text
@@ -68,7 +71,7 @@ def test_the_time_left_is_that_of_the_steps_that_are_planned_still(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = iter([0.0, 0.0, 0.0, 10.0, 10.0, 20.0, 20.0, 30.0])
-    monkeypatch.setattr("schedsearch.cli.show.live.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("schedsearch.progress.live.time.monotonic", lambda: next(now))
     events: list[Event] = [Started("digits", 0, 4), Ahead(4000), Ahead(3000), trained(1, 4)]
     events += [Ahead(1000), trained(4, 4), Confirming("confirming", 0, 8)]
     assert shown(events, terminal=False).splitlines()[1:] == [
@@ -86,7 +89,10 @@ def test_lines_come_every_few_seconds_and_at_the_end() -> None:
     assert len(lines) == 2
 
 
-RUNGS: list[Event] = [AtRung(1, 3, 27, 67), AtRung(2, 3, 9, 200), AtRung(3, 3, 1, 600)]
+RUNGS: list[Event] = [
+    AtRung(rung, 3, many, steps, f"{steps} steps")
+    for rung, many, steps in ((1, 27, 67), (2, 9, 200), (3, 1, 600))
+]
 
 
 def test_rungs_have_lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +100,7 @@ def test_rungs_have_lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = shown(events, terminal=False).splitlines()
     assert quick == ["digits: 3 trials", "rung 1/3: 27 schedules at 67 steps"]
     clock = iter(range(0, 1000, 10))
-    monkeypatch.setattr("schedsearch.cli.show.live.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("schedsearch.progress.live.time.monotonic", lambda: next(clock))
     slow = shown(events, terminal=False).splitlines()
     assert slow[1] == quick[1]
     assert slow[3] == "rung 2/3: 9 schedules at 200 steps"
@@ -151,6 +157,36 @@ def test_a_live_bar_takes_any_name(name: str) -> None:
     assert "3/3" in text
     assert "best 0.1234 LinearLR" in text
     assert "trial 1 was left" in text
+
+
+IN_A_NOTEBOOK = """
+import json
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from rich.console import Console
+from schedsearch.progress.live import make_display
+from schedsearch.search.events import Note, Started, Trained
+
+InteractiveShell.instance()
+end = Trained(2, "finished", "StepLR", 0.2, 3, 3, 0.1234, "LinearLR", 0.1)
+with capture_output() as shown, make_display(Console(force_jupyter=True), quiet=False) as display:
+    for event in (Started("digits", 0, 3), Note("trial 1 was left"), end):
+        display(event)
+print(json.dumps([[o.update, o.transient, o.data] for o in shown.outputs]))
+"""
+
+
+def test_a_notebook_shows_one_block_that_is_brought_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_NOTEBOOK], capture_output=True, text=True, check=True
+    )
+    shown = json.loads(done.stdout)
+    (note,) = (each for each in shown if "trial 1 was left" in each[2]["text/plain"])
+    first, *updates = (each for each in shown if each is not note)
+    assert first[2]["text/plain"] == "preparing ...\n"
+    assert all(update and where == first[1] for update, where, _ in updates), "in its place"
+    assert "3/3 trials" in updates[-1][2]["text/plain"]
+    assert "best 0.1234 LinearLR" in updates[-1][2]["text/html"]
 
 
 def fail_in(display: Display) -> None:

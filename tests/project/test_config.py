@@ -229,7 +229,8 @@ def test_names_that_are_allowed(name: str) -> None:
         b"task = ",
         b'task = "digits',
         b'task = "a"\ntask = "b"',
-        b"\xff\xfe",
+        b"\xfftask",
+        b"\xff\xfe\x00",
         b"task = 'a' trials = 3",
     ],
 )

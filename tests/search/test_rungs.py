@@ -200,7 +200,7 @@ def test_the_rungs_of_a_plan(
         ({"rung": 3}, ["unknown key 'fidelity.rung'", "did you mean 'fidelity.rungs'"]),
         ({"rungs": 0}, ["fidelity.rungs = 0", "a number of rungs, or a list of horizons"]),
         ({"rungs": []}, ["fidelity.rungs = []", "a number of rungs"]),
-        ({"rungs": [100.5]}, ["fidelity.rungs = [100.5]", "a number of rungs"]),
+        ({"rungs": [100.5]}, ["fidelity.rungs = [100.5]", "steps are whole numbers"]),
         ({"rungs": True}, ["fidelity.rungs = True", "a number of rungs"]),
         ({"eta": 1}, ["fidelity.eta = 1"]),
         ({"min_steps": 0}, ["fidelity.min_steps = 0"]),

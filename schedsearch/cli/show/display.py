@@ -25,7 +25,7 @@ def showing_events(*, quiet: bool, json: bool, kept: str) -> Iterator["OnEvent"]
     from rich.console import Console
 
     from schedsearch.cli.show.json_lines import JsonLines
-    from schedsearch.cli.show.live import make_display
+    from schedsearch.progress.live import make_display
 
     stdout = sys.stdout
     try:

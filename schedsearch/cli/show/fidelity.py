@@ -7,7 +7,15 @@ import typer
 from schedsearch.cli.show.tables import print_table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from schedsearch.horizon import Unit
     from schedsearch.store.run import Run
+
+
+def _in_unit(frame: "pd.DataFrame", unit: "Unit") -> "pd.DataFrame":
+    epochs = unit.steps_per_epoch is not None
+    return frame.assign(horizon=frame["horizon"].map(unit.say)) if epochs else frame
 
 
 def print_fidelity(run: "Run") -> None:
@@ -21,7 +29,7 @@ def print_fidelity(run: "Run") -> None:
     checks, cost = run.checks(), compute_of(run.trials(), horizons[-1]).sentence
     if len(checks):
         typer.echo("\nWhat a rung says of the full horizon (Spearman's rank correlation, 95 %):")
-        print_table(fidelity_of(run))
+        print_table(_in_unit(fidelity_of(run), run.config.training.unit))
         for text in (each.warning for each in agreements_of(run)):
             if text is not None:
                 typer.echo(f"Beware: {text}")

@@ -98,6 +98,7 @@ KINDS = (
             "of": "the number of rungs",
             "schedules": "the number of schedules tried",
             "horizon": "its optimizer steps",
+            "words": "them in words: steps, or epochs where the study counts those",
         },
     ),
     Kind(

@@ -40,8 +40,14 @@ def print_outcome(outcome: "Outcome") -> None:
     typer.echo("Reuse it in your own training:")
     typer.echo(
         f"    scheduler = schedsearch.load_schedule({str(outcome.best_path)!r})"
-        ".build(optimizer, total_steps=...)"
+        f".build(optimizer, {_length(run)})"
     )
+
+
+def _length(run: "Run") -> str:
+    """Return how a user who counts as the study does says how long the training is."""
+    epochs = run.config.training.unit.steps_per_epoch is not None
+    return "epochs=..., steps_per_epoch=..." if epochs else "total_steps=..."
 
 
 def print_confirmed(outcome: "Outcome") -> None:

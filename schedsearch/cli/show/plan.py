@@ -85,8 +85,8 @@ def _how_much(shown: "Preview", found: "Estimate") -> dict[str, str]:
         )
     sampler = plan.searches[0].sampling.sampler
     return {
-        "trials": f"{found.trials} of {plan.total_steps} steps, each {plan.recipe.evals} "
-        f"evaluations: {found.steps:,} steps",
+        "trials": f"{found.trials} of {plan.unit.say_both(plan.total_steps)}, each "
+        f"{plan.recipe.evals} evaluations: {found.steps:,} steps",
         "confirms": confirms,
         "fidelity": "; ".join((_rungs(shown), *shown.notes)),
         "sampler": f"{sampler}, {plan.at_once} trials at once; pruner {plan.pruner}",
@@ -113,10 +113,10 @@ def _rungs(shown: "Preview") -> str:
     rungs, checks = plan.rungs, 0 if plan.checks is None else plan.checks.trials
     if rungs.kind == "full":
         return "full: every trial is trained at the full horizon"
-    steps = ", ".join(map(str, rungs.horizons))
+    steps = f"{', '.join(map(plan.unit.number, rungs.horizons))} {plan.unit.name}s"
     if shown.kind_is_open:
-        pilot = f"a pilot of {checks} random schedules, at {steps} steps, chooses squeeze, truncate"
+        pilot = f"a pilot of {checks} random schedules, at {steps}, chooses squeeze, truncate"
         return f"auto: {pilot} or full"
-    parts = [f"{rungs.kind}: rungs at {steps} steps, the best 1/{rungs.eta} are promoted"]
+    parts = [f"{rungs.kind}: rungs at {steps}, the best 1/{rungs.eta} are promoted"]
     parts += [f"{checks} random schedules check them"] * bool(checks)
     return "; ".join(parts)

@@ -1,7 +1,9 @@
 """Chart: a figure before it is drawn, the same for a browser and for a picture."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from schedsearch.horizon import Unit
 
 Mark = Literal["finished", "diverged", "pruned"]
 
@@ -84,3 +86,37 @@ class Chart:
     title: str
     panels: tuple[Panel, ...]
     note: str = ""
+
+
+_STEPS = "optimizer step"  # so begins the label of an axis of steps
+
+
+def in_unit(chart: Chart, unit: Unit) -> Chart:
+    """Return a chart whose axes of optimizer steps, by their labels, are in the unit of a study.
+
+    >>> steps = Series("a", "line", (9.0, 18.0), (1.0, 2.0))
+    >>> panel = in_unit(Chart("", (Panel(Axis("optimizer step"), Axis("loss"), (steps,)),)),
+    ...                 Unit(18.0)).panels[0]
+    >>> panel.x.label, panel.series[0].x
+    ('epoch', (0.5, 1.0))
+    """
+    if unit.steps_per_epoch is None:
+        return chart
+    panels = tuple(_in_epochs(p, unit) if p.x.label.startswith(_STEPS) else p for p in chart.panels)
+    return replace(chart, panels=panels)
+
+
+def _in_epochs(panel: Panel, unit: Unit) -> Panel:
+    def scaled(series: Series) -> Series:
+        moved = replace(series, x=tuple(map(unit.of, series.x)))
+        if series.kind == "band":  # its ends lie along y
+            return moved
+        low, high = (tuple(map(unit.of, ends)) for ends in (series.low, series.high))
+        return replace(moved, low=low, high=high)
+
+    return replace(
+        panel,
+        x=replace(panel.x, label=panel.x.label.replace(_STEPS, "epoch", 1)),
+        series=tuple(map(scaled, panel.series)),
+        guides=tuple(replace(guide, x=unit.of(guide.x)) for guide in panel.guides),
+    )

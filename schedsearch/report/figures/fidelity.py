@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from schedsearch.report.snapshot import Snapshot
 
-COLUMNS = ("family", "trial", "state", "words", "horizon", "short", "final", *OBJECTIVE_COLUMNS)
+COLUMNS = (
+    *("family", "trial", "state", "words", "horizon", "at", "short", "final"),
+    *OBJECTIVE_COLUMNS,
+)
 
 
 def table(run: Snapshot) -> pd.DataFrame:
@@ -34,6 +37,7 @@ def table(run: Snapshot) -> pd.DataFrame:
     joined = joined.assign(
         final=joined[run.objective.name], short=joined[f"{run.objective.name}_short"]
     )
+    joined["at"] = joined["horizon"].map(run.config.training.unit.say)
     joined = with_objective(joined, run.objective)[list(COLUMNS)]
     return joined.sort_values("horizon", kind="stable")
 
@@ -42,8 +46,8 @@ def draw(pairs: pd.DataFrame) -> Chart:
     """Draw one panel per shorter horizon, one point per trial, with the rank correlation."""
     panels = []
     objective = objective_of(pairs)
-    for horizon, rows in pairs.groupby("horizon"):
-        label = f"{objective.words} at {horizon} steps"
+    for _, rows in pairs.groupby("horizon"):
+        label = f"{objective.words} at {rows['at'].iloc[0]}"
         if len(rows) >= 4:
             ranks = rows["short"].rank().corr(rows["final"].rank())
             label += f" (rank correlation {ranks:.2f}, {len(rows)} trials)"

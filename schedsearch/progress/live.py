@@ -2,15 +2,16 @@
 
 import time
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.jupyter import JupyterMixin
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from schedsearch.cli.show.eta import Pace, spark, time_left
+from schedsearch.progress.eta import Pace, spark, time_left
 from schedsearch.search.events import (
     Ahead,
     AtRung,
@@ -23,6 +24,7 @@ from schedsearch.search.events import (
 )
 
 _SECONDS_A_LINE = 5.0
+_SECONDS_A_BLOCK = 0.25  # of a notebook
 _WIDEST = 100
 
 
@@ -43,9 +45,11 @@ class Display(Protocol):
 
 
 def make_display(console: Console, *, quiet: bool) -> Display:
-    """Return a display: notes only, live, or line by line."""
+    """Return a display: notes only, live (in a notebook too), or line by line."""
     if quiet:
         return _Quiet(console)
+    if console.is_jupyter:
+        return _Notebook(console)
     live = console.is_terminal and not console.is_dumb_terminal
     return _Live(console) if live else _Lines(console)
 
@@ -106,7 +110,7 @@ def _best(event: Trained) -> str:
 
 def _rung(event: AtRung) -> str:
     n = event.schedules
-    return f"rung {event.rung}/{event.of}: {n} schedule{'s' * (n != 1)} at {event.horizon} steps"
+    return f"rung {event.rung}/{event.of}: {n} schedule{'s' * (n != 1)} at {event.words}"
 
 
 class _Quiet:
@@ -179,7 +183,10 @@ class _Live(_Quiet):
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self._live = Live(
-            get_renderable=self._render, console=console, refresh_per_second=4, transient=True
+            get_renderable=lambda: _drawn(self._state, console),
+            console=console,
+            refresh_per_second=4,
+            transient=True,
         )
 
     def __enter__(self) -> "_Live":
@@ -198,24 +205,69 @@ class _Live(_Quiet):
         super().__call__(event)
         self._state.take(event, time.monotonic())
 
-    def _render(self) -> Group:
-        now, state = time.monotonic(), self._state
-        if not state.total:
-            return Group(Text("preparing ...", no_wrap=True))
-        width = min(self._console.width, _WIDEST)
-        numbers = (f"{state.done}/{state.total} {state.unit}", state.a_minute(now), state.left(now))
-        bar = Table.grid(padding=(0, 1), expand=True)
-        bar.width = width
-        bar.add_column(ratio=1)
-        bar.add_column(no_wrap=True, overflow="ellipsis")
-        bar.add_row(
-            ProgressBar(total=state.total, completed=min(state.done, state.total)),
-            Text("  ".join(filter(None, numbers))),
-        )
-        drawn = "" if self._console.options.ascii_only else spark(state.values)
-        lines = [f"{state.run}: {state.doing}" if state.doing else state.run]
-        lines += [f"{state.best}  {drawn}".rstrip()] if state.best else []
-        first, *others = (Text(line, no_wrap=True, overflow="ellipsis") for line in lines)
-        for text in (first, *others):
-            text.truncate(width, overflow="ellipsis")
-        return Group(first, bar, *others)
+
+class _Block(JupyterMixin):
+    """The live lines as they stand, for a notebook."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield _drawn(self._state, console)
+
+
+class _Notebook(_Quiet):
+    """Shows the live lines in a notebook's cell; its last state stays."""
+
+    _told = (Note, Chosen)
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._block, self._shown = _Block(self._state), 0.0
+
+    def __enter__(self) -> "_Notebook":
+        from IPython.display import display
+
+        show: Any = display  # IPython has no types
+        self._handle = show(self._block, display_id=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._handle.update(self._block)
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        now = time.monotonic()
+        self._state.take(event, now)
+        if now - self._shown >= _SECONDS_A_BLOCK:
+            self._shown = now
+            self._handle.update(self._block)
+
+
+def _drawn(state: _State, console: Console) -> Group:
+    """Return the live lines."""
+    now = time.monotonic()
+    if not state.total:
+        return Group(Text("preparing ...", no_wrap=True))
+    width = min(console.width, _WIDEST)
+    numbers = (f"{state.done}/{state.total} {state.unit}", state.a_minute(now), state.left(now))
+    bar = Table.grid(padding=(0, 1), expand=True)
+    bar.width = width
+    bar.add_column(ratio=1)
+    bar.add_column(no_wrap=True, overflow="ellipsis")
+    bar.add_row(
+        ProgressBar(total=state.total, completed=min(state.done, state.total)),
+        Text("  ".join(filter(None, numbers))),
+    )
+    drawn = "" if console.options.ascii_only else spark(state.values)
+    lines = [f"{state.run}: {state.doing}" if state.doing else state.run]
+    lines += [f"{state.best}  {drawn}".rstrip()] if state.best else []
+    first, *others = (Text(line, no_wrap=True, overflow="ellipsis") for line in lines)
+    for text in (first, *others):
+        text.truncate(width, overflow="ellipsis")
+    return Group(first, bar, *others)
