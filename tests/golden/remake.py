@@ -45,8 +45,10 @@ def record_of(name: str, study: dict[str, Any]) -> dict[str, Any]:
         run, winner = outcome.run, outcome.winner
         assert winner is not None
         rungs = run.rungs().to_json(orient="records", double_precision=15)
+        assert winner.score is not None
         score = vars(winner.score) | _sampled(winner.schedule)
         score.pop("schedule")
+        score["test"] = dict(winner.score.test)
         best = json.loads(outcome.best_path.read_text())["schedule"]
         return {
             "config": study,

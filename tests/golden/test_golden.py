@@ -127,10 +127,12 @@ def test_the_best_and_its_score_are_those_of_before(pair: Any) -> None:
     same_schedule(record["best"], Schedule.from_dict(best["schedule"]))
     assert outcome.winner is not None
     score = outcome.winner.score
+    assert score is not None
     same_schedule(record["test"], score.schedule)
     assert score.seed == record["test"]["seed"]
-    assert score.test_loss == pytest.approx(record["test"]["test_loss"], abs=LOSS)
-    assert score.test_accuracy == pytest.approx(record["test"]["test_accuracy"], abs=0.005)
+    tested = record["test"]["test"]
+    assert score.test["loss"] == pytest.approx(tested["loss"], abs=LOSS)
+    assert score.test["accuracy"] == pytest.approx(tested["accuracy"], abs=0.005)
 
 
 def test_a_changed_loss_would_be_seen(pair: Any) -> None:
