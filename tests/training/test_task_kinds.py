@@ -162,7 +162,7 @@ def test_the_fused_engine_or_why_not(source: TaskSource, model: str) -> None:
         assert_equal(curves[job], hand, TOLERANCE["fused"])
 
 
-NOT_FUSED = ("TOKENS-gru", "STREAMED-linear", "DATASET-linear")
+NOT_FUSED = ("STREAMED-linear", "DATASET-linear")
 
 
 @each_task
