@@ -7,7 +7,10 @@ import torch
 from torch import Tensor
 
 from schedsearch.errors import ConfigError, SchedsearchError
+from schedsearch.imports import place_of
 from schedsearch.tasks.tree import Tree, leaves
+
+_MOST = 300  # characters of what an exception says
 
 
 @contextmanager
@@ -53,14 +56,15 @@ def of_task(name: str) -> Iterator[None]:
 
 
 def short(error: BaseException) -> str:
-    """Return an exception's class and text in one line, of 300 characters at most.
+    """Return an exception's class and text in one line, and where the user's code raised it.
 
     >>> short(ValueError("two   words"))
     'ValueError: two words'
     """
     text = " ".join(str(error).split())
     whole = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return whole if len(whole) <= 300 else f"{whole[:297]}..."
+    place = place_of(error)
+    return (whole if len(whole) <= _MOST else f"{whole[:_MOST]}...") + f" ({place})" * bool(place)
 
 
 def shown(tree: Tree) -> str:

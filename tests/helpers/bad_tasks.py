@@ -72,7 +72,11 @@ def _with_test(change: Callable[[Tensor, Tensor], Split]) -> Callable[[Path | No
     return lambda folder: _cut(*_examples(), change(*_examples()))
 
 
-_bad("NO_FILE", ": load() fails: FileNotFoundError: no such file: points.csv", load=_fails)
+_bad(
+    "NO_FILE",
+    ": load() fails: FileNotFoundError: no such file: points.csv (bad_tasks.py, line N)",
+    load=_fails,
+)
 _bad("NO_DATA", ": load() gives a tuple, not a schedsearch.Data", load=lambda folder: _examples())
 _bad(
     "TUPLES",
@@ -157,7 +161,7 @@ _bad(
 _bad(
     "MODEL_CANNOT_BE_MADE",
     ": the model 'linear' can't be made: TypeError: linear() got an unexpected keyword argument "
-    "'width'",
+    "'width' (bad_tasks.py, line N)",
     models=_models(_no_such_layer),
 )
 _bad(
@@ -196,7 +200,7 @@ def _of_targets_alone(outputs: Tensor, targets: Tensor) -> Tensor:
 _bad(
     "LOSS_DOES_NOT_FIT",
     f": the loss fails on {_SHAPES}: RuntimeError: The size of tensor a (3) must match the size of "
-    "tensor b (64) at non-singleton dimension 1",
+    "tensor b (64) at non-singleton dimension 1 (bad_tasks.py, line N)",
     loss=_of_other_shape,
 )
 _bad(
@@ -268,7 +272,7 @@ _bad(
 _bad(
     "METRIC_FAILS",
     ": the metric 'score' fails on outputs [32, 3] and targets [32] of 0 to 2: FileNotFoundError: "
-    "no such file: points.csv",
+    "no such file: points.csv (bad_tasks.py, line N)",
     metrics=_metric(_fails),
 )
 _bad(
@@ -307,13 +311,14 @@ _bad(
 )
 _bad(
     "GROUPS_FAIL",
-    ": groups(model) fails: AttributeError: 'Linear' object has no attribute 'encoder'",
+    ": groups(model) fails: AttributeError: 'Linear' object has no attribute 'encoder' "
+    "(bad_tasks.py, line N)",
     groups=_wrong_group,
 )
 _bad(
     "AUGMENT_FAILS",
     ": augment(batch) fails on a batch of inputs [64, 4]: FileNotFoundError: no such file: "
-    "points.csv",
+    "points.csv (bad_tasks.py, line N)",
     augment=_fails,
 )
 _bad(
@@ -382,7 +387,7 @@ _bad(
 )
 _bad(
     "LOADER_FAILS",
-    ": a loader fails at batch 1: OSError: picture 5 is truncated",
+    ": a loader fails at batch 1: OSError: picture 5 is truncated (bad_tasks.py, line N)",
     load=_streamed(lambda seed: DataLoader(_Broken(), batch_size=8)),
 )
 _bad(

@@ -1,6 +1,7 @@
 """What is wrong with a task is one line that names it, before anything is trained or written."""
 
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ def test_a_mistake_is_one_line(
 ) -> None:
     study = study_file(task=f"bad_tasks:{name}", model="linear", training={"batch_size": 64})
     line = refused("run", study, "--runs-dir", runs_dir, "--device", "cpu")
+    line = re.sub(r"line \d+\)", "line N)", line)
     assert line == f"schedsearch: {bad_tasks.BAD[name]}\n"
     assert not runs_dir.exists(), "nothing is written"
 
