@@ -14,7 +14,7 @@ from schedsearch.training.recipe import Job
 from schedsearch.training.reference import train
 
 _OVERHEAD_SECONDS = 0.02  # sampling and storing one trial
-_MEASURED_STEPS = 40
+_MEASURED_STEPS, _MEASURED_SECONDS = 40, 5.0  # of each measurement, at most
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,18 @@ def estimate(plan: Plan) -> Estimate:
 
 def _measure(plan: Plan) -> tuple[float, float]:
     """Return the seconds of an optimizer step and of an evaluation, with the reference engine."""
-    steps = max(2, min(_MEASURED_STEPS, plan.total_steps))
     schedule = Schedule("Constant", plan.space.peak_lr.low)
 
-    def seconds(evals: int) -> float:
+    def seconds(evals: int, steps: int) -> float:
         job = Job(schedule, plan.training_seed, steps, evaluation_steps(steps, evals))
         started = time.perf_counter()
         train(plan.recipe, [job])
         return time.perf_counter() - started
 
     with threads(plan.engine.threads or 1):
-        seconds(1)  # the first steps of a process are slow
-        one, two = seconds(1), seconds(2)
+        seconds(1, 2)  # the first steps of a process are slow
+        affordable = int(_MEASURED_SECONDS / seconds(1, 2)) * 2
+        steps = max(2, min(_MEASURED_STEPS, plan.total_steps, affordable))
+        one, two = seconds(1, steps), seconds(2, steps)
     an_eval = max(two - one, 0.0)
     return max(one - 2 * an_eval, 0.0) / steps, an_eval

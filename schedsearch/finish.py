@@ -10,7 +10,7 @@ from schedsearch.confirmation.measure import read_test_split
 from schedsearch.confirmation.read import confirmation_of, last_confirmation
 from schedsearch.confirmation.record import FINALIST
 from schedsearch.confirmation.scores import Score, score_of
-from schedsearch.errors import RunError
+from schedsearch.errors import RunError, SchedsearchError
 from schedsearch.report.best_json import export_best
 from schedsearch.schedules.schedule import Schedule
 from schedsearch.search.context import Context
@@ -56,7 +56,8 @@ def finish(context: Context, plan: Plan, trainers: Trainers, best_path: Path) ->
         The winner; None while other processes still train.
 
     Raises:
-        RunError: no schedule is left that did not diverge.
+        RunError: no schedule is left that did not diverge; or the test split can't be measured,
+            and then best.json is written without it.
     """
     run = context.run
     if run.being_searched():
@@ -72,8 +73,15 @@ def finish(context: Context, plan: Plan, trainers: Trainers, best_path: Path) ->
         schedules, trial = [best.schedule], best.trial
     score = None
     if plan.recipe.task.has_test:
-        if not read_test_split(context, plan, trainers, schedules):
-            return None
+        try:
+            if not read_test_split(context, plan, trainers, schedules):
+                return None
+        except SchedsearchError as error:
+            export_best(run, best_path)  # a search is not lost to what comes after it
+            raise RunError(
+                f"{error} (the search is kept, and its best is in {best_path}: mend this, and run "
+                "the study again)"
+            ) from error
         score = score_of(run, schedules[0])
         if score is None:
             raise RunError(f"the run {run.name!r} was deleted meanwhile")

@@ -66,11 +66,21 @@ def failed(what: str, error: BaseException) -> ConfigError:
     """
     last = traceback.format_exception_only(error)[-1].strip()
     found = ConfigError(f"{what}: {' '.join(last.split())[:300]}")
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_theirs(f.filename)]
+    frames = _their_frames(error)
     lines = traceback.format_list(frames[-_MOST_FRAMES:]) + traceback.format_exception_only(error)
     if frames or isinstance(error, SyntaxError):
         found.add_note("".join(lines).rstrip())
     return found
+
+
+def place_of(error: BaseException) -> str:
+    """Return where in the user's own code an error was raised; empty: in none of it."""
+    frames = _their_frames(error)
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+
+
+def _their_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    return [f for f in traceback.extract_tb(error.__traceback__) if _is_theirs(f.filename)]
 
 
 def _is_theirs(file: str) -> bool:

@@ -24,7 +24,7 @@ from schedsearch.imports import find_beside
 from schedsearch.interrupts import terminated_as_interrupted
 from schedsearch.progress.listening import listening
 from schedsearch.search.context import Context, open_context
-from schedsearch.search.create import open_study, stored_peak_lr
+from schedsearch.search.create import open_study, refuse_another_task, stored_peak_lr
 from schedsearch.search.draft import Draft, draft_of
 from schedsearch.search.events import Note, OnEvent
 from schedsearch.search.given_task import name_of, refuse_absent
@@ -191,6 +191,7 @@ def _confirm(
         refuse_absent(stored.task, lambda: run)
     config = parse_config(content, f"the study of {run.name!r}", stored=True)
     draft = draft_of(config, device, task)
+    refuse_another_task(run, draft)
     folder = run.place.folder or runs_dir / run.name
     make_folder(folder)
     plan = _preview_of(draft, run).plan

@@ -117,13 +117,20 @@ def objectives_of(
     return (*plain, *ema) if averaged else plain
 
 
-def find_objective(name: str, among: Sequence[Objective] = OBJECTIVES) -> Objective:
+def find_objective(
+    name: str, among: Sequence[Objective] = OBJECTIVES, *, key: str = "objective"
+) -> Objective:
     """Return the objective of a name, among those that a task has.
+
+    Args:
+        name: the name.
+        among: what the task has.
+        key: what the name stands for, in the message: a key of the study file.
 
     Raises:
         ConfigError: no such objective; the nearest is named.
     """
-    return find_named("objective", name, among)
+    return find_named(key, name, among)
 
 
 def objective_in(columns: Container[str]) -> Objective:

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from schedsearch.cli.check import check
 from schedsearch.cli.confirm import confirm
 from schedsearch.cli.convergence import convergence
 from schedsearch.cli.curves import curves
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 
 app.command("run")(run)
+app.command("check")(check)
 app.command("confirm")(confirm)
 app.command("list")(list_runs)
 app.command("status")(status)

@@ -16,8 +16,13 @@ from schedsearch.search.trainers import Trainers
 from schedsearch.search.work import work
 from schedsearch.seeds import derive_seed
 from schedsearch.store.names import TEST, scores_name
+from schedsearch.tasks.apart import apart
 from schedsearch.tasks.evaluate import evaluate
 from schedsearch.tasks.registry import load_test
+from schedsearch.tasks.split import Split
+from schedsearch.tasks.stream import Stream
+from schedsearch.tasks.tries import try_values
+from schedsearch.tasks.user_code import asking, of_task
 from schedsearch.training.recipe import Ended
 
 
@@ -36,6 +41,9 @@ def read_test_split(
 
     Returns:
         Whether all are measured; False while other processes still train one.
+
+    Raises:
+        SchedsearchError: the test split can't be read, or measured, in one line.
     """
     queue = context.queue(scores_name(context.run.name))
     seed = derive_seed(plan.seed, TEST)
@@ -44,11 +52,13 @@ def read_test_split(
         for schedule in dict.fromkeys(schedules)
     ]
 
+    task, test = plan.recipe.trained_task, None
+
     def measured(ended: Ended) -> Mapping[str, Any]:
         if ended.model is None or ended.curve.diverged:
             return {}
-        task = plan.recipe.trained_task
-        values = evaluate(ended.model, task, load_test(task, plan.data_folder, plan.source))
+        with of_task(task.name), asking("the test split can't be measured"):
+            values = evaluate(ended.model, task, test)
         return {f"test_{name}": float(value) for name, value in values.items()}
 
     what = "measuring on the test split"
@@ -57,6 +67,19 @@ def read_test_split(
     )
     policy.look()
     if not policy.complete:
+        test = _tried_test_split(plan)  # before the trainings that need it
         work(policy, trainers.alone(), context.on_event, Clock())
         policy.look()
     return policy.complete
+
+
+def _tried_test_split(plan: Plan) -> Split | Stream:
+    """Return the test split, on which an untrained model can be measured."""
+    task = plan.recipe.task
+    with of_task(task.name):
+        with asking("the test split can't be read"):
+            test = load_test(task, plan.data_folder, plan.source)
+        try_values(task, "test", test)
+        with asking("the test split can't be measured"), apart(task.device):
+            evaluate(task.model(0), task, test)
+    return test

@@ -21,7 +21,9 @@ from schedsearch.seeds import derive_seed
 from schedsearch.store.place import Place, study_ids
 from schedsearch.store.provenance import provenance
 from schedsearch.store.records import PREFIX, RANGE_TEST, described
+from schedsearch.store.run import Run
 from schedsearch.store.version import RUN_VERSION, VERSION, check_version
+from schedsearch.tasks.identity import TASK, task_changes
 
 
 def open_study(storage: RDBStorage, place: Place, draft: Draft, peak: PeakRange) -> Study:
@@ -132,13 +134,29 @@ def _compare(
     changes = [
         f"{key}: {was.get(key)!r} -> {now.get(key)!r}"
         for key in sorted(was.keys() | now.keys())
-        if was.get(key) != now.get(key)
+        if was.get(key) != now.get(key) and not key.startswith(TASK)
     ]
+    changes += task_changes(was, now)
     if changes:
         shown = "; ".join(changes[:4]) + (f"; and {len(changes) - 4} more" * (len(changes) > 4))
         raise RunError(
             f"the run {study.study_name!r} was made with another study ({shown}): give this one "
             "another name (--name), or take the change back; more --trials is always allowed"
+        )
+
+
+def refuse_another_task(run: Run, draft: Draft) -> None:
+    """Refuse to train more for a run whose task has changed since the run was made.
+
+    Raises:
+        RunError: its model, data, loss or metrics have.
+    """
+    changes = task_changes(run.attributes["identity"], draft.task_identity)
+    if changes:
+        shown = "; ".join(changes)
+        raise RunError(
+            f"the run {run.name!r} was made with another task ({shown}): take the change back, or "
+            "run the study under another name (--name)"
         )
 
 

@@ -28,7 +28,9 @@ from schedsearch.seeds import derive_seed
 from schedsearch.statistics.compare import TESTS, least_seeds
 from schedsearch.statistics.ranks import LEAST_PAIRS
 from schedsearch.store.names import CHECKS
+from schedsearch.tasks.identity import task_identity
 from schedsearch.tasks.task import TaskSource
+from schedsearch.tasks.tries import try_task
 from schedsearch.training.choice.way import EngineWish
 from schedsearch.training.engines import engines_for
 from schedsearch.training.range_test import HIGHEST, LOWEST
@@ -94,7 +96,13 @@ class Draft:
             | {f"space.{key}": value for key, value in space.items()}
             | {f"ranges.{name}": params for name, params in families.items()}
             | self._rungs_identity()
+            | self.task_identity
         )
+
+    @cached_property
+    def task_identity(self) -> dict[str, Any]:
+        """What the task is known by, by dotted name."""
+        return task_identity(self.recipe.task)
 
     def fingerprint(self, peak: PeakRange) -> str:
         """Return 16 hexadecimal digits that change with anything that is sampled."""
@@ -227,7 +235,8 @@ def draft_of(config: StudyConfig, device: str = "auto", source: TaskSource | Non
     engines_for(training.engine)
     find_sampler(search.sampler)
     recipe = recipe_of(config, device, source)
-    objective = find_objective(search.objective, recipe.objectives)
+    notes = try_task(recipe.trained_task)
+    objective = find_objective(search.objective, recipe.objectives, key="search.objective")
     peak = range_without_test(shared.peak_lr, recipe.optimizer)
     space = make_space(
         config.families,
@@ -254,7 +263,7 @@ def draft_of(config: StudyConfig, device: str = "auto", source: TaskSource | Non
         raise ConfigError(f"training.{unit.key(training.total_steps)}: {error}") from error
     at_horizon = partial(try_horizon, space, recipe)
     rungs, left_out = resolve_rungs(config.fidelity, training.total_steps, at_horizon, unit)
-    notes = [] if left_out is None else [left_out]
+    notes += [] if left_out is None else [left_out]
     if rungs.kind != "full" and not sampler.reads_pruned:
         notes.append(
             f"sampler {sampler.name} learns nothing from trials that stay behind at a rung: it "

@@ -7,6 +7,7 @@ into memory, pieces are averaged by the weights that the task gives.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from math import ceil
 from typing import Any
@@ -17,17 +18,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from schedsearch.errors import ConfigError
-from schedsearch.tasks.metrics import IGNORED, Metric
+from schedsearch.tasks.metrics import IGNORED, LOSS, Metric
 from schedsearch.tasks.split import Batch, Split, call
 from schedsearch.tasks.stream import Stream
 from schedsearch.tasks.task import Task
 from schedsearch.tasks.tree import Tree, concat, leaves
+from schedsearch.tasks.user_code import asking, shown
 
 _GPU_ROWS = 8192
 _CPU_ROWS = (128, 500)  # fewest and most rows of a forward pass that evaluates,
 _CPU_NUMBERS = 100_000  # so that its inputs are about this many numbers, which fit into a cache
 _MEMORY_SHARE = 0.25  # of the free memory that the outputs of a split may take
-LOSS = "loss"
 
 
 @torch.no_grad()
@@ -67,7 +68,16 @@ def evaluate(
 
 def judge(task: Task, outputs: Tree, targets: Tree) -> dict[str, Tensor]:
     """Return the loss and the metrics of all outputs and targets of a split."""
-    return {m.name: m.value(outputs, targets) for m in measures(task)}
+    values = {}
+    for metric in measures(task):
+        with asking(partial(_failing, task, metric, outputs, targets)):
+            values[metric.name] = metric.value(outputs, targets)
+    return values
+
+
+def _failing(task: Task, metric: Metric, outputs: Tree, targets: Tree) -> str:
+    what = f"outputs {shown(outputs)} and targets {shown(targets)}"
+    return f"task {task.name}: {metric} fails on {what}"
 
 
 def measures(task: Task) -> tuple[Metric, ...]:
@@ -121,8 +131,9 @@ def _averaged(task: Task, pieces: Iterator[tuple[Tree, Tree]]) -> dict[str, Tens
     for outputs, targets in pieces:
         for metric in every:
             assert metric.weight is not None
-            weight = torch.as_tensor(metric.weight(outputs, targets)).float()
-            value = torch.as_tensor(metric.function(outputs, targets)).float() * weight
+            with asking(partial(_failing, task, metric, outputs, targets)):
+                weight = torch.as_tensor(metric.weight(outputs, targets)).float()
+                value = torch.as_tensor(metric.function(outputs, targets)).float() * weight
             sums[metric.name] = sums.get(metric.name, 0) + value
             weights[metric.name] = weights.get(metric.name, 0) + weight
     finish = {metric.name: metric.finish for metric in every}

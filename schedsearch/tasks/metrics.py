@@ -1,5 +1,6 @@
 """METRICS: what a task reports beside its loss. To add one, add its record here."""
 
+import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,12 +12,13 @@ from torch.nn.functional import cross_entropy
 
 from schedsearch.errors import ConfigError
 from schedsearch.named import find_named
-from schedsearch.tasks.tree import Tree
+from schedsearch.tasks.tree import Tree, leaves
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 """Returns one number for outputs and targets."""
 
 Direction: TypeAlias = Literal["minimize", "maximize"]
+LOSS = "loss"  # the name of the loss among what is measured
 IGNORED = -100  # a target that does not count: torch's own ignore_index
 
 
@@ -70,11 +72,35 @@ class Metric:
         return {self.worst, self.best} == {0.0, 1.0}
 
     def value(self, outputs: Tree, targets: Tree) -> Tensor:
-        """Return the metric of all outputs and targets, a tensor without dimensions."""
-        found = self.function(outputs, targets)
-        value = found if isinstance(found, Tensor) else torch.tensor(float(found))
-        value = value.detach().float()
+        """Return the metric of all outputs and targets, a tensor without dimensions.
+
+        A function that refuses outputs which are not finite gives nan for them.
+
+        Raises:
+            ConfigError: the function gives no number.
+        """
+        try:
+            found = self.function(outputs, targets)
+        except Exception:
+            if all(bool(torch.isfinite(tensor).all()) for tensor in leaves(outputs)):
+                raise
+            found = math.nan
+        value = self._number(found).detach().float()
         return value if self.finish is None else self.finish(value)
+
+    def _number(self, found: object) -> Tensor:
+        if isinstance(found, Tensor):
+            if found.numel() != 1:
+                shape = list(found.shape)
+                raise ConfigError(f"{self} gives a tensor of shape {shape}, not one number")
+            return found.reshape(())
+        try:
+            return torch.tensor(float(found))  # type: ignore[arg-type]
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{self} gives a {type(found).__name__}, not a number") from error
+
+    def __str__(self) -> str:
+        return "the loss" if self.name == LOSS else f"the metric {self.name!r}"
 
 
 def _counts(targets: Tensor) -> Tensor:
@@ -165,7 +191,7 @@ def metrics_of(wishes: Iterable[object]) -> tuple[Metric, ...]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ConfigError(f"a task has two metrics named {twice!r}")
-    if "loss" in names:
+    if LOSS in names:
         raise ConfigError("a metric cannot be named 'loss': every task reports its loss")
     return found
 

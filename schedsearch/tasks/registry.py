@@ -6,21 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
-from schedsearch.errors import ConfigError, unknown
+from schedsearch.errors import ConfigError, DataError, unknown
 from schedsearch.imports import import_path
 from schedsearch.named import find_named
+from schedsearch.tasks.apart import apart
 from schedsearch.tasks.char_lm import CHAR_LM
 from schedsearch.tasks.cifar10 import CIFAR10
 from schedsearch.tasks.digits import DIGITS
 from schedsearch.tasks.fashion_mnist import FASHION_MNIST
 from schedsearch.tasks.imbalanced import IMBALANCED
 from schedsearch.tasks.metrics import Metric, default_metrics, metrics_of
-from schedsearch.tasks.split import Split, call
+from schedsearch.tasks.split import Batch, Split
 from schedsearch.tasks.stream import Stream, in_memory, stream_of
 from schedsearch.tasks.tabular import TABULAR
-from schedsearch.tasks.task import Task, TaskSource
+from schedsearch.tasks.task import Data, Task, TaskSource
+from schedsearch.tasks.tree import Tree, map_tensors
+from schedsearch.tasks.tries import outputs_of, try_model, try_test
+from schedsearch.tasks.user_code import asking, is_out_of_range, of_task
 
 TASKS: tuple[TaskSource, ...] = (DIGITS, FASHION_MNIST, CIFAR10, CHAR_LM, TABULAR, IMBALANCED)
 
@@ -67,22 +71,35 @@ def load_task(
     model = model or next(iter(source.models))
     if model not in source.models:
         raise ConfigError(unknown(f"model of task {name}", model, source.models))
-    data = source.load(folder)
     if batch_size < 1:
         raise ConfigError(f"batch_size = {batch_size} is not allowed: at least 1")
-    device = torch.device(device)
+    with of_task(name):
+        loaded = _loaded(source, name, model, batch_size, torch.device(device), folder)
+    return loaded if loaded.device == torch.device(device) else loaded.to(torch.device(device))
+
+
+def _loaded(
+    source: TaskSource,
+    name: str,
+    model: str,
+    batch_size: int,
+    device: torch.device,
+    folder: Path | None,
+) -> Task:
+    """Return a task on the CPU, to be trained on a device."""
+    data = _data_of(source, folder)
     loaded = Task(
         name=name,
         model_name=model,
         make_model=source.models[model],
-        train=_examples(data.train, name, batch_size, trains=True).to(device),
-        validation=_examples(data.validation, name, batch_size, trains=False).to(device),
+        train=_examples(data.train, "training", batch_size),
+        validation=_examples(data.validation, "validation", batch_size),
         loss=source.loss,
         train_loss=source.train_loss or source.loss,
         metrics=() if source.metrics is None else metrics_of(source.metrics),
         target=source.target,
         batch_size=batch_size,
-        device=device,
+        device=torch.device("cpu"),
         has_test=data.test is not None,
         groups=source.groups,
         augment=source.augment,
@@ -90,34 +107,64 @@ def load_task(
         loss_weight=source.loss_weight,
     )
     if source.metrics is None:
-        loaded = replace(loaded, metrics=_default_metrics(loaded))
+        loaded = replace(loaded, metrics=_default_metrics(loaded, device))
     _check_target(loaded)
+    if isinstance(data.test, Split):
+        try_test(loaded, data.test)
     return loaded
 
 
-def _examples(
-    given: Split | Stream | Dataset[Any], name: str, batch_size: int, *, trains: bool
-) -> Split | Stream:
-    """Return what a task gives as examples: in memory, or as a stream."""
-    if isinstance(given, TensorDataset):
-        given = in_memory(given)
-    rows = None if isinstance(given, Stream) else len(given)  # type: ignore[arg-type]
-    if trains and rows is not None and batch_size > rows:
-        raise ConfigError(
-            f"batch_size = {batch_size} is not allowed: {name} has {rows} training rows"
-        )
-    if isinstance(given, Split | Stream):
+def _data_of(source: TaskSource, folder: Path | None) -> Data:
+    with asking("load() fails"):
+        data: object = source.load(folder)
+    if not isinstance(data, Data):
+        raise ConfigError(f"load() gives a {type(data).__name__}, not a schedsearch.Data")
+    return data
+
+
+def _examples(given: Split | Stream | Dataset[Any], split: str, batch_size: int) -> Split | Stream:
+    """Return what a task gives as a split's examples: in memory, or as a stream."""
+    kind, what = type(given).__name__, f"the {split} data"
+    if isinstance(given, DataLoader):
+        raise ConfigError(f"{what} are a DataLoader: give Stream(lambda seed: DataLoader(...))")
+    if not isinstance(given, Split | Stream | Dataset):
+        raise ConfigError(f"{what} are a {kind}: give a Split, a map-style Dataset or a Stream")
+    if isinstance(given, IterableDataset):
+        raise ConfigError(f"{what} are an IterableDataset: give a Stream of its DataLoader")
+    if isinstance(given, Stream):
         return given
-    if trains:
+    with asking(f"{what}, a {kind}, have no len()"):
+        rows = len(given)  # type: ignore[arg-type]
+    if not rows:
+        raise DataError(f"{what} are empty")
+    trains = split == "training"
+    if trains and batch_size > rows:
+        raise ConfigError(f"batch_size = {batch_size} is more than its {rows} training rows")
+    if isinstance(given, Split):
+        return given
+    if trains and not isinstance(given, TensorDataset):
         return stream_of(given, batch_size, shuffles=True)
     return in_memory(given)
 
 
-def _default_metrics(task: Task) -> tuple[Metric, ...]:
-    """Return the metrics of a task that names none, by what its model gives."""
-    with torch.no_grad():
-        outputs = call(task.model(0).eval(), task.sample.inputs)
+def _default_metrics(task: Task, device: torch.device) -> tuple[Metric, ...]:
+    """Return the metrics of a task that names none, by what its model gives.
+
+    The CPU is asked first, where an index out of range is an error like any other.
+    """
+    try:
+        outputs = _some_outputs(task)
+    except ConfigError as error:
+        if device.type == "cpu" or is_out_of_range(error):
+            raise
+        outputs = _some_outputs(replace(task, device=device))  # a model of the GPU alone
     return default_metrics(outputs, task.sample.targets)
+
+
+def _some_outputs(task: Task) -> Tree:
+    with torch.no_grad(), apart(task.device):
+        inputs = map_tensors(lambda tensor: tensor.to(task.device), task.sample.inputs)
+        return outputs_of(task, try_model(task).eval(), Batch(inputs, inputs))
 
 
 def _check_target(task: Task) -> None:
@@ -126,9 +173,9 @@ def _check_target(task: Task) -> None:
     name, value = task.target
     allowed = ["val_loss", *(f"val_{metric.name}" for metric in task.metrics)]
     if name not in allowed:
-        raise ConfigError(unknown(f"value in the target of task {task.name}", name, allowed))
+        raise ConfigError(unknown("value in the target", name, allowed))
     if not isinstance(value, int | float) or not math.isfinite(value):
-        raise ConfigError(f"the target of task {task.name}, {value!r}, is no number")
+        raise ConfigError(f"the target {value!r} is no number")
 
 
 def load_test(
@@ -144,4 +191,4 @@ def load_test(
     test = find_task(source or task.name).load(folder).test
     if test is None:
         raise ConfigError(f"task {task.name} has no test examples")
-    return _examples(test, task.name, task.batch_size, trains=False).to(task.device)
+    return _examples(test, "test", task.batch_size).to(task.device)

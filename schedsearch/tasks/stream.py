@@ -1,6 +1,6 @@
 """Stream: examples that are read while a model trains, by torch's DataLoader."""
 
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -11,7 +11,9 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from schedsearch.errors import DataError
 from schedsearch.tasks.split import Batch, Split
 from schedsearch.tasks.tree import leaves, map_tensors
+from schedsearch.tasks.user_code import asking
 
+_END = object()
 Loader: TypeAlias = Callable[[int], Iterable[Any]]
 
 
@@ -41,12 +43,30 @@ class Stream:
         Raises:
             DataError: a loader without a length, or of no batch.
         """
-        loader = self.loader(0)
-        if not isinstance(loader, Sized):
-            raise DataError(f"the loader {type(loader).__name__} has no len(): give a DataLoader")
-        if not len(loader):
+        loader = self.made(0)
+        try:
+            count = len(loader)  # type: ignore[arg-type]
+        except (TypeError, NotImplementedError) as error:  # of an iterable data set
+            raise DataError(
+                f"a loader, {type(loader).__name__}, has no len(), so no epoch: give a DataLoader "
+                "of a map-style data set, or an object with __len__, the batches of an epoch"
+            ) from error
+        if not count:
             raise DataError("a loader gives no batch: it has fewer examples than a batch")
-        return len(loader)
+        return count
+
+    def made(self, seed: int) -> Iterable[Any]:
+        """Return the loader of a seed.
+
+        Raises:
+            ConfigError: the function fails.
+            DataError: it returns nothing that gives batches.
+        """
+        with asking("a stream's loader(seed) fails"):
+            made = self.loader(seed)
+        if not isinstance(made, Iterable):
+            raise DataError(f"a stream's loader(seed) gives a {type(made).__name__}, not batches")
+        return made
 
     def epoch(self, seed: int) -> Iterator[Batch]:
         """Yield the batches of one epoch, on the device.
@@ -54,8 +74,12 @@ class Stream:
         Raises:
             DataError: fewer batches than the loader's length says.
         """
-        count = 0
-        for item in self.loader(seed):
+        count, items = 0, iter(self.made(seed))
+        while True:
+            with asking(f"a loader fails at batch {count + 1}"):
+                item = next(items, _END)
+            if item is _END:
+                break
             count += 1
             yield self._sent(batch_of(item))
         if count < self.batches_per_epoch:

@@ -111,7 +111,10 @@ STUDIES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "seed below zero": ({"seed": -1}, ["seed = -1"]),
     "batch below zero": ({"search": {"batch": -1}}, ["search.batch = -1"]),
     "batch larger than the data": ({"training": {"batch_size": 5000}}, ["5000", "1200"]),
-    "objective": ({"search": {"objective": "loss"}}, ["search.objective = 'loss'"]),
+    "objective": (
+        {"search": {"objective": "loss"}},
+        ["search.objective 'loss'", "did you mean 'val_loss'?"],
+    ),
     "name with a slash": ({"name": "a/b"}, ["name = 'a/b'", "slash"]),
     "name of dots": ({"name": ".."}, ["name = '..'"]),
     "empty name": ({"name": ""}, ["name = ''"]),

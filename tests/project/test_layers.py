@@ -38,6 +38,7 @@ GROUPS = (
     ("finish",),
     ("launch",),
     ("cost",),
+    ("preflight",),
     ("cli", "__main__"),
 )
 LEVEL = {name: level for level, group in enumerate(GROUPS) for name in group}
