@@ -81,8 +81,7 @@ def run_study(
             `StudyConfig` or a dict (one without a name is named after its task).
         task: what is trained, instead of the study's own `task`. The run stores its name only: to
             go on with it, or to confirm it, give the task again.
-        trainer: a function that trains, `(schedule, total_steps, seed, report)`, instead of a
-            task; the same holds for it.
+        trainer: a function `(schedule, total_steps, seed, report)` that trains instead: likewise.
         runs_dir: where the folder of the run is made.
         storage: a database URL (default: a SQLite file in the run's folder).
         device: "auto", "cpu", "cuda", "cuda:1" ...

@@ -24,7 +24,7 @@ from schedsearch.report.tables import cells
 from schedsearch.report.wording import what_is_trained
 from schedsearch.store.records import FIDELITY
 from schedsearch.store.run import Run
-from schedsearch.training.choice.way import OWN, Way
+from schedsearch.training.choice.way import OWN
 
 _PAGE = Path(__file__).parent / "page_files"
 
@@ -162,9 +162,7 @@ def _provenance(run: Snapshot) -> list[tuple[str, str]]:
 
 
 def _engine(engine: dict[str, Any] | None) -> str:
-    if engine is None:
+    if engine is None or engine["kind"] == OWN:
         return ""
-    if engine["kind"] == OWN:
-        return Way.from_dict(engine).summary
     many = f", {engine['stack']} trainings at once" if engine.get("stack") else ""
     return f"{engine['kind']}{many}; {engine['reason']}"

@@ -204,7 +204,7 @@ def test_what_a_trainer_does_not_report_is_nowhere(scripted: Callable[..., Any])
     page = path.read_text().partition("study file")[0]
     text = re.sub(r"<script.*?</script>|<style.*?</style>", "", page, flags=re.DOTALL)
     assert "smooth.py, 60 steps" in text
-    for word in ("accuracy", "batches of", "SGD", "training loss", "test split", "engine"):
+    for word in ("accuracy", "batches of", "sgd", "training loss", "test split", "engine"):
         assert word not in text.lower(), word
     best = json.loads(outcome.best_path.read_text())
     assert set(best["result"]) == {"val_loss", "best_val_loss", "trial", "study"}
