@@ -4,11 +4,17 @@ import codecs
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from schedsearch.config_horizon import Count, Table
+from schedsearch.config_own import (
+    OF_OWN_TRAINING,
+    identity_of_own,
+    name_of_command,
+    refuse_unfit,
+)
 from schedsearch.config_tables import (
     Confirmation,
     Fidelity,
@@ -40,15 +46,39 @@ class StudyConfig(Table):
 
     To run one study file twice, side by side (or `--name`).
     """
-    task: str
-    """What is trained: `schedsearch tasks` lists the ready ones; yours is `"package.module:TASK"`.
+    task: str = ""
+    """What is trained: `schedsearch tasks` lists the ready ones; yours is `"package.module:TASK"`;
+    left out: a trainer of your own trains.
 
-    Always.
+    Always, unless there is `command` or `trainer`.
+    """
+    command: tuple[str, ...] = ()
+    """The words of a command that trains, with {schedule}, {total_steps} and {seed}
+    ([your own trainer](#your-own-trainer)); left out: a task is trained.
+
+    To search with a training script of your own, in any language.
+    """
+    trainer: str = ""
+    """A function that trains, as `"package.module:FUNCTION"`; left out: a task is trained.
+
+    To search with a training function of your own.
     """
     model: str | None = None
     """One of the task's models; left out: its first.
 
     If the task has several.
+    """
+    metrics: dict[str, Literal["minimize", "maximize"]] = Field(default={})
+    """[metrics]: what a trainer of your own reports beside the loss, name = "minimize" or
+    "maximize".
+
+    With `command` or `trainer`; a task names its metrics itself.
+    """
+    target: tuple[str, float] | None = None
+    """A value that a trainer of your own is to reach, such as ["val_accuracy", 0.96]; left out:
+    none.
+
+    With `command` or `trainer`, to see after how many steps each schedule reaches it.
     """
     data: str | None = None
     """The folder of the data; left out: SCHEDSEARCH_DATA, or ./data.
@@ -97,10 +127,23 @@ class StudyConfig(Table):
             return data | {"fidelity": fidelity | {"kind": "full"}}
         return data
 
-    @field_validator("families", mode="before")
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        refuse_unfit(self)
+        return self
+
+    @field_validator("families", "command", mode="before")
     @classmethod
-    def _families(cls, value: Any) -> Any:
+    def _listed(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _pair(cls, value: Any) -> Any:
+        """TOML knows arrays, and whole numbers."""
+        if not isinstance(value, list | tuple):
+            return value
+        return tuple(float(each) if type(each) is int else each for each in value)
 
     @field_validator("name")
     @classmethod
@@ -122,10 +165,22 @@ class StudyConfig(Table):
         """Return the study with total_steps that follows from its epochs, where it has them."""
         return self.model_copy(update={"training": self.training.counted(steps_per_epoch)})
 
+    @property
+    def is_own(self) -> bool:
+        """Whether a trainer of the user's own trains."""
+        return not self.task
+
+    @property
+    def trains(self) -> str:
+        """What is trained, in a word: the task, or what trains it."""
+        return self.task or self.trainer or name_of_command(self.command)
+
     def identity(self) -> dict[str, Any]:
         """Return, by dotted name, what may not change while a run goes on."""
+        if self.is_own:
+            return identity_of_own(self)
         training = self.training.model_dump(
-            exclude={"engine", "stack", "threads", "optimizer_args", "epochs"}
+            exclude={"engine", "stack", "threads", "optimizer_args", "epochs", *OF_OWN_TRAINING}
         )
         flat: dict[str, Any] = {
             "task": self.task,
@@ -169,28 +224,31 @@ def _decoded(content: bytes) -> str:
     return content.decode("utf-16" if wide else "utf-8-sig").replace("\r\n", "\n")
 
 
-def study_of(study: StudyConfig | Mapping[str, Any] | str | Path, task: str = "") -> StudyConfig:
+def study_of(
+    study: StudyConfig | Mapping[str, Any] | str | Path, given: Mapping[str, Any] | None = None
+) -> StudyConfig:
     """Return a study that is given in any way: checked, as a table, or as a file.
 
     Args:
         study: a study file's path, its content, or that content checked.
-        task: the name of a task that takes the place of the study's own.
+        given: keys that take the place of the study's own.
 
     Raises:
         ConfigError: see `load_config`.
 
-    >>> study_of({"trials": 5}, task="mine").name, study_of({"task": "lib.tasks:T"}).name
+    >>> study_of({"trials": 5}, {"task": "mine"}).name, study_of({"task": "lib.tasks:T"}).name
     ('mine', 'tasks')
     """
-    given = {"task": task} if task else {}
+    given = given or {}
     if isinstance(study, StudyConfig):
         return study.model_copy(update=given)
     if isinstance(study, Mapping):
-        data = dict(study) | given
-        named = str(data.get("task", "")).partition(":")[0].rpartition(".")[2]
+        data = {**study, **given}
+        trains = str(data.get("task") or data.get("trainer") or "")
+        named = trains.partition(":")[0].rpartition(".")[2]
         data = {"name": named if named.isidentifier() else "study"} | data
         return parse_config(data, "study")
-    return parse_config(read_study(Path(study)) | given, str(study))
+    return parse_config(read_study(Path(study)) | dict(given), str(study))
 
 
 def parse_config(
@@ -216,6 +274,8 @@ _UNION_PARTS = ("str", "tuple[str, ...]", "tuple[float, float]")  # no keys of a
 
 def _worded(error: ValidationError) -> str:
     first = error.errors()[0]
+    if not first["loc"]:
+        return first["msg"].removeprefix("Value error, ")
     path = [_plain(part) for part in first["loc"] if part not in _UNION_PARTS]
     if first["type"] == "extra_forbidden":
         *table, key = path

@@ -13,13 +13,14 @@ from pydantic import (
     field_validator,
 )
 
-from schedsearch.config_horizon import Count, Horizon, Table
+from schedsearch.config_horizon import Count, Table
+from schedsearch.config_own import OwnTraining
 from schedsearch.horizon import MOST_EPOCHS
 
 Range = tuple[float, float]
 
 
-class Training(Horizon):
+class Training(OwnTraining):
     """[training]: how each schedule is trained."""
 
     batch_size: Count = 64

@@ -32,6 +32,10 @@ class RunError(SchedsearchError):
     """A run that is not there, or that does not fit what is asked of it."""
 
 
+class TrainingError(SchedsearchError):
+    """A training by a script or function of the user's own that failed."""
+
+
 def unknown(kind: str, name: object, allowed: Iterable[str], prefix: str = "") -> str:
     """Return the message for an unknown name: the nearest match first, then all that is allowed.
 

@@ -22,3 +22,23 @@ def terminated_as_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def interrupts_deferred() -> Iterator[None]:
+    """Raise the KeyboardInterrupt of a signal only at the end of a block, which is short."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    before = {
+        each: signal.signal(each, lambda number, frame: caught.append(number))
+        for each in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    for number in caught:
+        signal.raise_signal(number)

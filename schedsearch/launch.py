@@ -27,7 +27,7 @@ from schedsearch.search.context import Context, open_context
 from schedsearch.search.create import open_study, refuse_another_task, stored_peak_lr
 from schedsearch.search.draft import Draft, draft_of
 from schedsearch.search.events import Note, OnEvent
-from schedsearch.search.given_task import name_of, refuse_absent
+from schedsearch.search.given_task import Given, keys_of, refuse_absent, what_is_given
 from schedsearch.search.peak_lr import PeakRange, find_peak_range, range_as_before, range_as_given
 from schedsearch.search.plan import Plan
 from schedsearch.search.results import Terms
@@ -39,6 +39,7 @@ from schedsearch.store.place import BEST, LOCK, REPORT, as_named_inside, make_fo
 from schedsearch.store.records import FINISHED, PREFIX
 from schedsearch.store.run import Run, open_run
 from schedsearch.tasks.task import TaskSource
+from schedsearch.training.own.task import Function
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +66,7 @@ def run_study(
     study: StudyConfig | Mapping[str, Any] | str | Path,
     *,
     task: TaskSource | None = None,
+    trainer: Function | None = None,
     runs_dir: str | Path = "runs",
     storage: str | None = None,
     device: str = "auto",
@@ -79,6 +81,7 @@ def run_study(
             `StudyConfig` or a dict (one without a name is named after its task).
         task: what is trained, instead of the study's own `task`. The run stores its name only: to
             go on with it, or to confirm it, give the task again.
+        trainer: a function `(schedule, total_steps, seed, report)` that trains instead: likewise.
         runs_dir: where the folder of the run is made.
         storage: a database URL (default: a SQLite file in the run's folder).
         device: "auto", "cpu", "cuda", "cuda:1" ...
@@ -91,14 +94,15 @@ def run_study(
     """
     if isinstance(study, str | Path):
         find_beside(Path(study))
-    config = study_of(study, name_of(task))
+    given = what_is_given(task, trainer)
+    config = study_of(study, keys_of(given))
     with listening(on_event, progress=progress) as told:
-        return _run(config, task, Path(runs_dir), storage, device, report=report, on_event=told)
+        return _run(config, given, Path(runs_dir), storage, device, report=report, on_event=told)
 
 
 def _run(
     config: StudyConfig,
-    task: TaskSource | None,
+    given: Given | None,
     runs_dir: Path,
     storage: str | None,
     device: str,
@@ -107,9 +111,9 @@ def _run(
     on_event: OnEvent,
 ) -> Outcome:
     folder = runs_dir / config.name
-    if task is None:
-        refuse_absent(config.task, lambda: _stored(config, runs_dir, storage))
-    draft = draft_of(config, device, task)
+    if given is None:
+        refuse_absent(config, lambda: _stored(config, runs_dir, storage))
+    draft = draft_of(config, device, given)
     if storage is not None:
         storage = absolute(storage)
         open_storage(storage)  # of one that doesn't answer no folder is made
@@ -125,7 +129,7 @@ def _run(
         peak = stored_peak_lr(database, place.name) or peak  # another machine may have been first
     run = Run(place, database, storage_of(study))
     with _working(run, study, lock, on_event) as context:
-        plan, trainers = _search(context, draft, peak)
+        plan, trainers = _search(context, draft, peak, folder)
         winner = finish(context, plan, trainers, folder / BEST)
     page = write_report(run, folder / REPORT, on_event) if report and winner else None
     return Outcome(run, context.clock, winner, folder / BEST, page)
@@ -140,6 +144,7 @@ def confirm_run(
     run: Run,
     *,
     task: TaskSource | None = None,
+    trainer: Function | None = None,
     runs_dir: str | Path = "runs",
     seeds: int | None = None,
     finalists: int | None = None,
@@ -152,6 +157,7 @@ def confirm_run(
     Args:
         run: the run.
         task: what it trains, where `run_study` was given that as a value.
+        trainer: what trains it, likewise.
         runs_dir: where best.json goes, of a run that was found by its URL.
         seeds: fresh seeds in all (default: as the study says, or 8); never fewer than there are.
         finalists: how many of the best of the search; never fewer than there are. Not in rank
@@ -163,14 +169,14 @@ def confirm_run(
     Raises:
         SchedsearchError: whatever a person can mend, in one line.
     """
-    name_of(task)
+    given = what_is_given(task, trainer)
     with listening(on_event, progress=progress) as told:
-        return _confirm(run, task, Path(runs_dir), seeds, finalists, device, told)
+        return _confirm(run, given, Path(runs_dir), seeds, finalists, device, told)
 
 
 def _confirm(
     run: Run,
-    task: TaskSource | None,
+    given: Given | None,
     runs_dir: Path,
     seeds: int | None,
     finalists: int | None,
@@ -184,13 +190,13 @@ def _confirm(
             "each is confirmed, whatever their number"
         )
     said = stored.confirmation
-    given = {"seeds": seeds or said.seeds or Confirmation().seeds}
-    given["finalists"] = finalists or said.finalists
-    content = stored.model_dump() | {"confirmation": said.model_dump() | given}
-    if task is None:
-        refuse_absent(stored.task, lambda: run)
+    wish = {"seeds": seeds or said.seeds or Confirmation().seeds}
+    wish["finalists"] = finalists or said.finalists
+    content = stored.model_dump() | {"confirmation": said.model_dump() | wish}
+    if given is None:
+        refuse_absent(stored, lambda: run)
     config = parse_config(content, f"the study of {run.name!r}", stored=True)
-    draft = draft_of(config, device, task)
+    draft = draft_of(config, device, given)
     refuse_another_task(run, draft)
     folder = run.place.folder or runs_dir / run.name
     make_folder(folder)
@@ -200,7 +206,7 @@ def _confirm(
         raise RunError(f"the run {run.name!r} has no finished trial to confirm")
     lock = FileLock(folder / LOCK)
     with _working(run, study, lock, on_event) as context:
-        trainers = Trainers(plan.recipe, plan.engine, on_event)
+        trainers = Trainers.of(plan, context, folder)
         winner = finish(context, plan, trainers, folder / BEST)
     page = write_report(run, folder / REPORT, on_event) if winner else None
     return Outcome(run, Clock(), winner, folder / BEST, page)
@@ -257,11 +263,10 @@ def _peak_lr(draft: Draft, storage: RDBStorage | None, name: str, on_event: OnEv
     return find_peak_range(draft.recipe, draft.config.seed, thread_count=count, on_event=on_event)
 
 
-def _search(context: Context, draft: Draft, peak: PeakRange) -> tuple[Plan, Trainers]:
+def _search(context: Context, draft: Draft, peak: PeakRange, folder: Path) -> tuple[Plan, Trainers]:
     """Search until the run has its total of trials, and check the rungs."""
-    run, on_event = context.run, context.on_event
-    assumed = draft.assumed_plan(peak)
-    trainers = Trainers(assumed.recipe, assumed.engine, on_event)
+    run, assumed = context.run, draft.assumed_plan(peak)
+    trainers = Trainers.of(assumed, context, folder)
     finished = sum(t.state in FINISHED for t in run.search_trials())
     left = max(0, assumed.trials - finished)
     last = (confirming_trainings(assumed) + scored_trainings(assumed)) * assumed.total_steps

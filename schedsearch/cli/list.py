@@ -53,7 +53,7 @@ def _row(where: str, name: str | None, runs_dir: Path) -> dict[str, Any]:
     best = board.iloc[0] if len(board) else None
     return {
         "run": run.name,
-        "task": config.task,
+        "task": config.trains,
         "finished": int((trials["state"] == "finished").sum()),
         "of": config.trials,
         "best family": None if best is None else with_class(best["family"]),

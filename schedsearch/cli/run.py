@@ -31,6 +31,9 @@ def run(
     stack: Annotated[
         int | None, typer.Option(min=0, help="How many trainings at once; 0: measured.")
     ] = None,
+    parallel: Annotated[
+        int | None, typer.Option(min=1, help="Trainings at a time by a trainer of your own.")
+    ] = None,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write report.html at the end.")
     ] = True,
@@ -59,7 +62,7 @@ def run(
     find_beside(study)
     data = load_config(study).model_dump()
     data |= _given(trials=trials, name=name, mode=mode)
-    data["training"] |= _given(threads=threads, stack=stack, engine=engine)
+    data["training"] |= _given(threads=threads, stack=stack, engine=engine, parallel=parallel)
     config = parse_config(data, str(study))
     if dry_run:
         show_plan = print_estimate if as_json else print_plan

@@ -25,6 +25,7 @@ def status(run: RunArgument, runs_dir: RunsDir = RUNS_DIR, storage: Storage = No
 
 
 def _lines(run: "Run") -> dict[str, str]:
+    from schedsearch.report.wording import what_is_trained
     from schedsearch.store.connect import masked
     from schedsearch.store.records import FIDELITY
 
@@ -35,8 +36,7 @@ def _lines(run: "Run") -> dict[str, str]:
     ranks = ", as many for each family" if config.mode == "rank" else ""
     lines = {
         "run": f"{run.name} in {masked(run.place.url)}",
-        "task": f"{config.task} ({identity['model']}), {config.training.optimizer}, "
-        f"{config.training.unit.say(config.training.total_steps)}",
+        "trainer" if config.is_own else "task": what_is_trained(config, identity),
         "trials": f"{states}; of {config.trials}{ranks}",
         "made on": f"{made['device']} of {made['host']}, torch {made['versions']['torch']}, "
         f"optuna {made['versions']['optuna']}, commit {made['commit'] or 'unknown'}",

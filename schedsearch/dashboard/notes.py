@@ -101,8 +101,9 @@ def trial_note(run: Snapshot, row: TrialRow, why: list[str]) -> str:
     """
     reasons = "; ".join(why)
     words = plain(schedule_in_words(json.loads(row.schedule)))
-    measured = (f"{o.words} {o.text(row.measured[o.name])}" for o in run.objectives)
-    reached = ", ".join((*measured, f"training loss {row.train_loss:.4g}"))
+    measured = [f"{o.words} {o.text(row.measured[o.name])}" for o in run.objectives]
+    measured += [f"training loss {row.train_loss:.4g}"] * (row.train_loss == row.train_loss)
+    reached = ", ".join(measured)
     parts = [
         f"### {words}",
         f"{plain(reasons[:1].upper() + reasons[1:])}.",

@@ -17,13 +17,13 @@ from schedsearch.search.work import work
 from schedsearch.store.leases import abandoned
 from schedsearch.store.names import checks_name
 from schedsearch.store.records import FINISHED
-from schedsearch.training.choice.trainer import Trainer
+from schedsearch.training.recipe import JobTrainer
 
 _LOOK_SECONDS = 0.5
 
 
 def train_checks(
-    context: Context, terms: Terms, checks: SubSearch | None, trainer: Trainer, after: int = 0
+    context: Context, terms: Terms, checks: SubSearch | None, trainer: JobTrainer, after: int = 0
 ) -> None:
     """Train the schedules that check the rungs and have not been trained yet.
 

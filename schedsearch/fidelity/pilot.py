@@ -20,7 +20,7 @@ from schedsearch.store.names import checks_name
 from schedsearch.store.place import study_ids
 from schedsearch.store.records import FIDELITY, PREFIX
 from schedsearch.store.run import Run
-from schedsearch.training.choice.trainer import Trainer
+from schedsearch.training.recipe import JobTrainer
 
 
 def chosen_kind(run: Run) -> Kind | None:
@@ -29,7 +29,7 @@ def chosen_kind(run: Run) -> Kind | None:
 
 
 def choose_by_pilot(
-    context: Context, terms: Terms, pilot: SubSearch, trainer: Trainer, after: int = 0
+    context: Context, terms: Terms, pilot: SubSearch, trainer: JobTrainer, after: int = 0
 ) -> Kind:
     """Train the pilot's schedules, choose the kind of the rungs by them, and store the choice.
 

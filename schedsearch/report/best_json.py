@@ -1,6 +1,7 @@
 """best.json: the best schedule of a run, as a file from which it can be built anywhere."""
 
 from collections.abc import Mapping
+from math import isnan
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,7 +40,9 @@ def best_of(run: Run) -> dict[str, Any]:
     measured = [objective.name for objective in run.objectives]
     result = {name: reached[name] for name in measured}
     result |= {f"best_{name}": reached[f"best_{name}"] for name in measured}
-    result |= {"train_loss": reached["train_loss"], "trial": trial}
+    if not isnan(reached["train_loss"]):  # a trainer of the user's own may not report it
+        result["train_loss"] = reached["train_loss"]
+    result["trial"] = trial
     result["study"] = None if trial is None else run.study_of(schedule.family)
     best_json = {
         "format": BEST_FORMAT,
@@ -52,11 +55,7 @@ def best_of(run: Run) -> dict[str, Any]:
         "study": {
             "name": run.name,
             "mode": config.mode,
-            "task": config.task,
-            "model": attributes["identity"]["model"],
-            "optimizer": config.training.optimizer,
-            "optimizer_args": config.training.optimizer_arguments,
-            "batch_size": config.training.batch_size,
+            **_trained(run),
             "total_steps": config.training.total_steps,
             "objective": config.search.objective,
             "seed": config.seed,
@@ -66,6 +65,20 @@ def best_of(run: Run) -> dict[str, Any]:
         },
     }
     return cast(dict[str, Any], finite(best_json))
+
+
+def _trained(run: Run) -> dict[str, Any]:
+    """Return what is trained, and how: a task, or what a trainer of the user's own is."""
+    config = run.config
+    if config.is_own:
+        return {"command": list(config.command)} if config.command else {"trainer": config.trainer}
+    return {
+        "task": config.task,
+        "model": run.attributes["identity"]["model"],
+        "optimizer": config.training.optimizer,
+        "optimizer_args": config.training.optimizer_arguments,
+        "batch_size": config.training.batch_size,
+    }
 
 
 def _to_target(run: Run, reached: Mapping[str, Any]) -> dict[str, Any]:

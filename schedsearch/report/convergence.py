@@ -168,11 +168,12 @@ def _refuse_what_differs(runs: Sequence[Run]) -> None:
 def _terms(run: Run) -> dict[str, Any]:
     """Return what losses and steps depend on, apart from the schedule."""
     config, identity = run.config, run.attributes["identity"]
+    batches = {} if config.is_own else {"training.batch_size": config.training.batch_size}
     return {
-        "task": config.task,
-        "model": identity["model"],
+        "task": config.trains,
+        "model": identity.get("model"),
         "training.total_steps": config.training.total_steps,
-        "training.batch_size": config.training.batch_size,
+        **batches,
         "search.objective": config.search.objective,
         "target": None if run.target is None else target_in_words(run.target),
     }

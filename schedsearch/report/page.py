@@ -21,8 +21,10 @@ from schedsearch.report.figures.colours import look_of
 from schedsearch.report.leaderboard import counted, leaderboard
 from schedsearch.report.snapshot import Snapshot
 from schedsearch.report.tables import cells
+from schedsearch.report.wording import what_is_trained
 from schedsearch.store.records import FIDELITY
 from schedsearch.store.run import Run
+from schedsearch.training.choice.way import OWN
 
 _PAGE = Path(__file__).parent / "page_files"
 
@@ -127,11 +129,9 @@ def _chapter(run: Snapshot, chapter_id: str, drawn: _Drawn) -> Chapter:
         sections.append(Section(figure.name, chart.title, about, names))
     board = counted(leaderboard(run.trials, run.objective), config.training.unit)
     board = board if board["torch_class"].notna().any() else board.drop(columns="torch_class")
-    about = (
-        f"{config.task} ({run.attributes['identity']['model']}), {config.training.optimizer}, "
-        f"{config.training.unit.say(config.training.total_steps)}, "
-        f"batches of {config.training.batch_size}"
-    )
+    about = what_is_trained(
+        config, run.attributes["identity"]
+    ) + f", batches of {config.training.batch_size}" * (not config.is_own)
     return Chapter(
         chapter_id,
         run.name,
@@ -162,7 +162,7 @@ def _provenance(run: Snapshot) -> list[tuple[str, str]]:
 
 
 def _engine(engine: dict[str, Any] | None) -> str:
-    if engine is None:
+    if engine is None or engine["kind"] == OWN:
         return ""
     many = f", {engine['stack']} trainings at once" if engine.get("stack") else ""
     return f"{engine['kind']}{many}; {engine['reason']}"

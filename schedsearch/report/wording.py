@@ -12,10 +12,19 @@ from schedsearch.schedules.families import torch_class_of
 if TYPE_CHECKING:
     import pandas as pd
 
+    from schedsearch.config import StudyConfig
     from schedsearch.confirmation.record import Finalist
     from schedsearch.report.snapshot import TrialRow
 else:
     pd = lazy("pandas")
+
+
+def what_is_trained(config: "StudyConfig", identity: Mapping[str, Any]) -> str:
+    """Return what a run trains, and how long: a task with its optimizer, or the user's trainer."""
+    what = config.trains
+    if not config.is_own:
+        what += f" ({identity['model']}), {config.training.optimizer}"
+    return f"{what}, {config.training.unit.say(config.training.total_steps)}"
 
 
 def short_params(text: str | None) -> str:

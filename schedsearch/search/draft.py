@@ -17,6 +17,7 @@ from schedsearch.errors import ConfigError, ScheduleError, unknown
 from schedsearch.horizon import evaluation_steps
 from schedsearch.objective import Objective, find_objective
 from schedsearch.schedules.space import Space, make_space
+from schedsearch.search.given_task import Given
 from schedsearch.search.peak_lr import PeakRange, range_without_test
 from schedsearch.search.plan import ConfirmationPlan, Kind, Plan, Sampling, SubSearch, divided
 from schedsearch.search.pruners import make_pruner
@@ -52,7 +53,7 @@ class Draft:
         rungs: its rungs; where their kind is open, squeezed ones.
         reads_pruned: whether the sampler learns from pruned trials.
         notes: what a person should know of it, in a line each.
-        source: the task, where it was given as a value and not by its name.
+        source: the task or the trainer, where it was given as a value and not by its name.
     """
 
     config: StudyConfig
@@ -62,7 +63,7 @@ class Draft:
     rungs: Rungs
     reads_pruned: bool
     notes: tuple[str, ...] = ()
-    source: TaskSource | None = None
+    source: Given | None = None
 
     @property
     def peak_lr_is_open(self) -> bool:
@@ -92,7 +93,8 @@ class Draft:
         order = space.pop("order")
         return (
             self.config.identity()
-            | {"model": self.recipe.task.model_name, "families": order}
+            | ({} if self.config.is_own else {"model": self.recipe.task.model_name})
+            | {"families": order}
             | {f"space.{key}": value for key, value in space.items()}
             | {f"ranges.{name}": params for name, params in families.items()}
             | self._rungs_identity()
@@ -153,7 +155,7 @@ class Draft:
                 config.training.threads or None,
             ),
             data_folder=data_folder(self.config),
-            source=self.source,
+            source=self.source if isinstance(self.source, TaskSource) else None,
         )
 
     def assumed_plan(self, peak: PeakRange) -> Plan:
@@ -219,13 +221,13 @@ class Draft:
         return SubSearch(space, sampling, count, batch, replace(rungs, kind=kind, promotes="all"))
 
 
-def draft_of(config: StudyConfig, device: str = "auto", source: TaskSource | None = None) -> Draft:
+def draft_of(config: StudyConfig, device: str = "auto", source: Given | None = None) -> Draft:
     """Resolve a study file against the registries, and try what it asks for.
 
     Args:
         config: the study file.
         device: "auto", "cpu", "cuda", "cuda:1" ...
-        source: the task itself, where it is not to be found by the study's name for it.
+        source: the task or the trainer itself, where the study's name for it does not find it.
 
     Raises:
         SchedsearchError: whatever would stop the study, in one line.

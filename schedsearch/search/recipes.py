@@ -10,6 +10,8 @@ from torch.nn.functional import cross_entropy
 from schedsearch.config import StudyConfig, Training
 from schedsearch.errors import ConfigError
 from schedsearch.objective import Objective, find_objective
+from schedsearch.search.given_task import Given
+from schedsearch.search.own_recipe import own_recipe
 from schedsearch.tasks.registry import load_task
 from schedsearch.tasks.task import Task, TaskSource
 from schedsearch.training.device import pick_device
@@ -17,21 +19,23 @@ from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.recipe import Recipe
 
 
-def recipe_of(config: StudyConfig, device: str, source: TaskSource | None = None) -> Recipe:
+def recipe_of(config: StudyConfig, device: str, source: Given | None = None) -> Recipe:
     """Return the recipe of a study file; its task is loaded onto the device.
 
     Args:
         config: the study file.
         device: where the task is trained.
-        source: the task itself, where it was given as a value.
+        source: the task or the trainer itself, where it was given as a value.
 
     Raises:
         SchedsearchError: a task, an optimizer or a device that there is not.
     """
+    if config.is_own:
+        return own_recipe(config, device, None if isinstance(source, TaskSource) else source)
     training = config.training
     optimizer = _optimizer(training)
     task = load_task(
-        source or config.task,
+        source if isinstance(source, TaskSource) else config.task,
         model=config.model,
         batch_size=training.batch_size,
         device=pick_device(device),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from optuna.trial import TrialState
 
@@ -121,8 +122,9 @@ def row_of(trial_id: int, climb: Climb, rungs: Rungs, terms: Terms) -> Finished:
     each = [{"horizon": h, **row.values} for h, row in climb.finals.items()]
     result |= {"horizon": climb.horizon, "spent_steps": climb.spent_steps, "rungs": each}
     stored, value = TrialState.COMPLETE, result[objective.name]
-    if state == "diverged" and not terms.reads_pruned:
-        value = _penalty(climb.curve, terms)
+    penalty = _penalty(climb.curve, terms)
+    if state == "diverged" and not terms.reads_pruned and isfinite(penalty):
+        value = penalty
     elif state != "finished":
         stored, value = TrialState.PRUNED, _last_reported(climb, rungs, terms)
     reported = {} if rungs.kind == "full" else climb.values(objective.name)

@@ -27,9 +27,8 @@ from schedsearch.search.widening import Widener, stored_widening
 from schedsearch.search.work import work
 from schedsearch.store.names import family_name
 from schedsearch.store.queue import Queue
-from schedsearch.training.choice.trainer import Trainer
 from schedsearch.training.curve import Curve, Evaluation
-from schedsearch.training.recipe import Ended
+from schedsearch.training.recipe import Ended, JobTrainer
 
 
 @dataclass(eq=False)
@@ -201,7 +200,7 @@ class Search:
         return Result(claim, row, told)
 
 
-def run_search(context: Context, plan: Plan, trainer: Trainer, after: int = 0) -> Plan:
+def run_search(context: Context, plan: Plan, trainer: JobTrainer, after: int = 0) -> Plan:
     """Train trials until the run has its total of finished ones, or other processes train the last.
 
     Returns the plan, with the range of peak rates that was searched in the end.

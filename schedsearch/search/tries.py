@@ -1,9 +1,11 @@
 """Try what a study asks for: build every family at a horizon, make one step of the optimizer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from math import ceil
 
 import torch
+from torch.optim import Optimizer
 
 from schedsearch.errors import ConfigError
 from schedsearch.horizon import evaluation_steps, warmup_steps
@@ -11,6 +13,8 @@ from schedsearch.schedules.family import Family
 from schedsearch.schedules.params import Value, active
 from schedsearch.schedules.schedule import Schedule
 from schedsearch.schedules.space import Space
+from schedsearch.schedules.wrappers import lead_optimizer
+from schedsearch.training.own.task import OwnTask
 from schedsearch.training.recipe import Recipe
 
 
@@ -23,15 +27,24 @@ def try_horizon(space: Space, recipe: Recipe, total_steps: int) -> None:
     if space.warmup != "none":
         for frac in (space.warmup_frac.low, space.warmup_frac.high):
             warmup_steps(frac, horizon)
-    model = recipe.trained_task.model(0)
+    make_optimizer = _optimizers(recipe)
     for family in space.families:
         for point in _corners(family):
             schedule = Schedule(family.name, space.peak_lr.high, point)
-            schedule.build(recipe.make_optimizer(model, 1.0), horizon, evals=space.evals)
+            schedule.build(make_optimizer(1.0), horizon, evals=space.evals)
+
+
+def _optimizers(recipe: Recipe) -> Callable[[float], Optimizer]:
+    """Return a maker of the study's optimizer at a rate; of SGD where the trainer is the user's."""
+    if isinstance(recipe.task, OwnTask):
+        return lead_optimizer
+    return partial(recipe.make_optimizer, recipe.trained_task.model(0))
 
 
 def try_step(recipe: Recipe) -> None:
     """Make one step: some optimizers look at their arguments only then."""
+    if isinstance(recipe.task, OwnTask):
+        return
     optimizer, model = recipe.optimizer, recipe.trained_task.model(0)
     optim = recipe.make_optimizer(model, 1e-6)
     for param in model.parameters():

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from schedsearch.search.events import Note, OnEvent
 from schedsearch.search.policy import Claim, Policy, Result
 from schedsearch.search.timing import Clock, Meter
-from schedsearch.training.choice.trainer import Trainer
 from schedsearch.training.curve import Evaluation
-from schedsearch.training.recipe import Ended, Job
+from schedsearch.training.recipe import Ended, Job, JobTrainer
 
 WAIT_SECONDS = 0.5
 """How long a result waits for others: a transaction takes as long as several trials in it."""
@@ -96,7 +95,7 @@ class _Feed:
 
 def work(
     policy: Policy,
-    trainer: Trainer,
+    trainer: JobTrainer,
     on_event: OnEvent,
     clock: Clock,
     *,

@@ -17,7 +17,7 @@ from schedsearch.store.records import PREFIX
 
 DATABASE, BEST, POINTER, LOCK = "study.db", "best.json", "storage.json", ".lock"
 REPORT = "report.html"
-ARTIFACTS = "artifacts"
+ARTIFACTS, FAILED = "artifacts", "failed"
 RUN = f"{PREFIX}run"
 """The attribute of each of a run's studies that holds the run's name."""
 

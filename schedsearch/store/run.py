@@ -32,6 +32,7 @@ from schedsearch.store.place import (
     ARTIFACTS,
     BEST,
     DATABASE,
+    FAILED,
     LOCK,
     POINTER,
     REPORT,
@@ -304,6 +305,7 @@ def delete_run(run: Run) -> None:
         database = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm") if own else ()
         for file in (*database, BEST, REPORT, POINTER, LOCK):
             (folder / file).unlink(missing_ok=True)
-        shutil.rmtree(folder / ARTIFACTS, ignore_errors=True)
+        for each in (ARTIFACTS, FAILED):
+            shutil.rmtree(folder / each, ignore_errors=True)
         if not any(folder.iterdir()):
             folder.rmdir()

@@ -67,6 +67,11 @@ class LiveRates:
                 self._scheduler.step()
         return rates
 
+    @property
+    def rate(self) -> float:
+        """The rate of the next step, of the first parameter group."""
+        return float(self._groups[0]["lr"])
+
     def tell(self, row: Evaluation) -> None:
         """Step a schedule that reacts to a metric with the values of an evaluation."""
         if self._monitor is not None:

@@ -16,6 +16,7 @@ from schedsearch.tasks.task import Task
 from schedsearch.training.curve import Curve, Evaluation
 from schedsearch.training.divergence import DIVERGE_FACTOR, Start, start_of
 from schedsearch.training.optimizers import OptimizerSpec
+from schedsearch.training.own.task import OwnTask
 from schedsearch.training.precision import in_bf16
 
 Precision: TypeAlias = Literal["full", "bf16"]
@@ -26,7 +27,8 @@ class Recipe:
     """How a job is trained, at any horizon.
 
     Args:
-        task: the task as it was loaded, in full precision.
+        task: the task as it was loaded, in full precision; or what a trainer of the user's own
+            trains, which decides all that follows but the number of evaluations.
         optimizer: the optimizer, with all arguments except the learning rate.
         evals: the number of evaluations of one training, evenly spread over its steps.
         diverge_factor: how many times its own size the training loss may reach; see `divergence`.
@@ -40,7 +42,7 @@ class Recipe:
         ValueError: no evaluation, or a number that is not allowed.
     """
 
-    task: Task
+    task: Task | OwnTask
     optimizer: OptimizerSpec
     evals: int
     diverge_factor: float = DIVERGE_FACTOR
@@ -67,6 +69,8 @@ class Recipe:
     @cached_property
     def trained_task(self) -> Task:
         """The task in the recipe's precision: the one that an engine trains."""
+        if isinstance(self.task, OwnTask):
+            raise TypeError(f"{self.task.name} is trained by a trainer of the user's own")
         return in_bf16(self.task) if self.precision == "bf16" else self.task
 
     @cached_property
@@ -112,6 +116,8 @@ class Recipe:
 
     def channels_last(self) -> "Recipe":
         """Return the recipe with images and models in torch's channels_last memory format."""
+        if isinstance(self.task, OwnTask):
+            return self
         return replace(self, task=self.task.channels_last())
 
     def job(
@@ -224,3 +230,10 @@ class JobSource(Protocol):
 
     def ended(self, ended: Ended) -> None:
         """Take note of a job that has ended: trained, stopped or diverged."""
+
+
+class JobTrainer(Protocol):
+    """Who trains jobs: an engine in the way that was chosen, or a trainer of the user's own."""
+
+    def run(self, source: JobSource) -> None:
+        """Ask for jobs until there are none, train them, and report evaluations and ends."""

@@ -31,7 +31,10 @@ def _numbers(count: int, width: int = 8) -> Tensor:
 
 
 def mlp(inputs: int, outputs: int, *layers: nn.Module) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, 16), *layers, nn.ReLU(), nn.Linear(16, outputs))
+    # A bias in front of BatchNorm has no gradient but rounding, which Adam would make into steps.
+    bias = not any(isinstance(layer, nn.BatchNorm1d) for layer in layers)
+    first = nn.Linear(inputs, 16, bias=bias)
+    return nn.Sequential(first, *layers, nn.ReLU(), nn.Linear(16, outputs))
 
 
 def _regression(folder: Any) -> Data:
@@ -338,7 +341,8 @@ def _frozen() -> nn.Module:
 
 
 def _lazy() -> nn.Module:
-    return nn.Sequential(nn.LazyLinear(16), nn.LazyBatchNorm1d(), nn.ReLU(), nn.LazyLinear(2))
+    first = nn.LazyLinear(16, bias=False)
+    return nn.Sequential(first, nn.LazyBatchNorm1d(), nn.ReLU(), nn.LazyLinear(2))
 
 
 STARTED = TaskSource(

@@ -26,6 +26,7 @@ GROUPS = (
         "config",
         "config_horizon",
         "config_tables",
+        "config_own",
         "interrupts",
     ),
     ("statistics",),

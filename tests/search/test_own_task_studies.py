@@ -140,7 +140,7 @@ def test_what_a_plateau_is_to_watch(study: Study) -> None:
 
 
 def test_a_recurrent_model_is_trained_by_the_fused_engine(study: Study) -> None:
-    """vmap trains a GRU and cannot evaluate one: the jobs are evaluated one by one."""
+    """Vmap trains a GRU and cannot evaluate one: the jobs are evaluated one by one."""
     told: list[str] = []
 
     def on_event(event: object) -> None:

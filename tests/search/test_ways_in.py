@@ -129,7 +129,7 @@ def test_what_is_no_task_is_refused(run: Callable[..., Outcome], runs_dir: Path)
     ],
 )
 def test_a_table_without_a_name_gets_its_tasks(data: dict[str, Any], task: str, name: str) -> None:
-    config = study_of(data, task)
+    config = study_of(data, {"task": task} if task else {})
     assert isinstance(config, StudyConfig)
     assert config.name == name
 

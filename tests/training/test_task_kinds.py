@@ -133,7 +133,7 @@ def test_the_reference_engine(source: TaskSource, model: str) -> None:
     rate = RATES[0] / 100 if source.name.endswith("SUMMED") else RATES[0]
     job = recipe.job(Schedule("CosineAnnealingLR", rate), SEED, STEPS)
     (curve,) = train(recipe, [job])
-    assert_equal(curve, by_hand(recipe.task, source, sgd, rate), TOLERANCE["reference"])
+    assert_equal(curve, by_hand(recipe.trained_task, source, sgd, rate), TOLERANCE["reference"])
     assert [row.step for row in curve.rows] == [6, 12, 18, 24]
 
 
@@ -155,10 +155,10 @@ def test_the_fused_engine_or_why_not(source: TaskSource, model: str) -> None:
     def adamw(groups: list[Any], rate: float) -> Optimizer:
         return AdamW(groups, lr=rate, weight_decay=0.1)
 
-    if recipe.task.model(0).__class__ is nn.Sequential and model == "dropout":
+    if recipe.trained_task.model(0).__class__ is nn.Sequential and model == "dropout":
         return  # a stack draws for all jobs at once: other numbers, of the same distribution
     for job, rate in zip(jobs, RATES, strict=True):
-        hand = by_hand(recipe.task, source, adamw, rate)
+        hand = by_hand(recipe.trained_task, source, adamw, rate)
         assert_equal(curves[job], hand, TOLERANCE["fused"])
 
 

@@ -27,8 +27,8 @@ class Planned:
     trials: int
     confirming: int
     steps: int
-    minutes: float
-    reference_minutes: float
+    minutes: float | None
+    reference_minutes: float | None
     engine: str
     megabytes: float
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from schedsearch.cost import Estimate
     from schedsearch.launch import Preview
     from schedsearch.search.plan import Plan
+    from schedsearch.training.own.task import OwnTask
 
 
 def print_estimate(config: "StudyConfig", runs_dir: Path, storage: str | None, device: str) -> None:
@@ -43,7 +44,7 @@ def print_plan(config: "StudyConfig", runs_dir: Path, storage: str | None, devic
     shown = preview(config, runs_dir, storage, device)
     found = estimate(shown.plan)
     lines = _where(shown.plan, runs_dir, storage) | _what(shown) | _how_much(shown, found)
-    if found.way.kind != "reference":
+    if found.reference_minutes is not None and found.way.kind != "reference":
         lines["engine"] = (
             f"{found.way.summary}: the reference engine would take "
             f"{found.reference_minutes:.1f} minutes; a long study may compile its step, "
@@ -63,12 +64,18 @@ def _where(plan: "Plan", runs_dir: Path, storage: str | None) -> dict[str, str]:
 
 
 def _what(shown: "Preview") -> dict[str, str]:
+    from schedsearch.training.own.task import OwnTask
+
     plan, task = shown.plan, shown.plan.recipe.task
     families = ", ".join(family.name for family in plan.space.families)
     optimizer = plan.recipe.optimizer
-    return {
+    trained = {
         "task": f"{task.name} ({task.model_name}) on {task.device}",
         "optimizer": f"{optimizer.name} {dict(optimizer.args)}",
+    }
+    if isinstance(task, OwnTask):
+        trained = {"trainer": f"{task.words}{_terms(task)}"}
+    return trained | {
         "mode": _mode(plan),
         "families": f"{len(plan.space.families)}: {families}",
         "peak_lr": f"{_rates(shown)}; warm-up {plan.space.warmup}",
@@ -90,8 +97,22 @@ def _how_much(shown: "Preview", found: "Estimate") -> dict[str, str]:
         "confirms": confirms,
         "fidelity": "; ".join((_rungs(shown), *shown.notes)),
         "sampler": f"{sampler}, {plan.at_once} trials at once; pruner {plan.pruner}",
-        "expected": f"about {found.minutes:.1f} minutes and {found.megabytes:.1f} MB",
+        "expected": f"{_minutes(found)} and {found.megabytes:.1f} MB",
     }
+
+
+def _minutes(found: "Estimate") -> str:
+    if found.minutes is None:
+        return "as long as your own trainer takes,"
+    return f"about {found.minutes:.1f} minutes"
+
+
+def _terms(task: "OwnTask") -> str:
+    """Return how a trainer of the user's own is started, in words."""
+    limit = task.limit_seconds
+    terms = [f"{task.parallel} at a time"] * (task.parallel > 1)
+    terms += [] if limit is None else [f"each at most {limit / 60:g} minutes"]
+    return "".join(f"; {term}" for term in terms)
 
 
 def _mode(plan: "Plan") -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from math import nan
 from typing import TYPE_CHECKING
 
+from schedsearch.horizon import evaluation_steps
 from schedsearch.imports import lazy
 from schedsearch.report.figures.chart import Axis, Chart, Panel, Series
 from schedsearch.report.figures.figure import Figure
@@ -68,8 +69,12 @@ def _traced(curve: pd.DataFrame, schedule: Schedule | None) -> pd.DataFrame:
     recorded = schedule is None or schedule.step_unit == "epoch" or curve.empty
     if schedule is None or recorded or schedule.monitor not in (None, *curve.columns):
         return curve[["step", "lr"]]
-    metrics = None if schedule.monitor is None else list(curve[schedule.monitor])
-    rates = schedule.trace(int(curve["step"].iloc[-1]), metrics=metrics)
+    metrics, steps = None, int(curve["step"].iloc[-1])
+    if schedule.monitor is not None:
+        metrics = list(curve[schedule.monitor])
+        if tuple(curve["step"]) != evaluation_steps(steps, len(metrics)):
+            return curve[["step", "lr"]]  # a trainer of the user's own evaluates when it likes
+    rates = schedule.trace(steps, metrics=metrics)
     kept = thinned(rates)
     return pd.DataFrame({"step": [i + 1 for i in kept], "lr": [rates[i] for i in kept]})
 

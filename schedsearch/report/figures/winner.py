@@ -31,7 +31,8 @@ def table_of(run: Snapshot, row: TrialRow) -> pd.DataFrame:
     """Return the rates and the losses of any trial, with COLUMNS."""
     curve = run.curve_of(row.study, row.trial)
     series = {"lr": rates_of(run, row.study, row.trial).set_index("step")["lr"]}
-    series |= {name: curve.set_index("step")[name] for name in ("val_loss", "train_loss")}
+    reported = [name for name in ("val_loss", "train_loss") if curve[name].notna().any()]
+    series |= {name: curve.set_index("step")[name] for name in reported}
     parts = [
         values.rename("value").reset_index().assign(what=what, family=row.family)
         for what, values in series.items()
@@ -49,16 +50,15 @@ def draw(winner: pd.DataFrame, who: str = "The best trial") -> Chart:
         rows = winner[winner["what"] == what]
         return Series(name, "line", tuple(rows["step"]), tuple(rows["value"]), words, of)
 
-    losses = (
-        line("val_loss", "validation loss", family),
-        line("train_loss", "training loss", None),
-    )
+    losses = [line("val_loss", "validation loss", family)]
+    if (winner["what"] == "train_loss").any():
+        losses.append(line("train_loss", "training loss", None))
     step, values = Axis("optimizer step"), winner.loc[winner["what"] != "lr", "value"]
     return Chart(
         f"{who}: its learning rate and its loss",
         (
             Panel(step, Axis("learning rate", from_zero=True), (line("lr", family, family),)),
-            Panel(step, loss_axis(values, "loss"), losses),
+            Panel(step, loss_axis(values, "loss"), tuple(losses)),
         ),
     )
 

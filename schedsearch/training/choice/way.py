@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+OWN = "own"
+"""The kind of the way in which a trainer of the user's own trains."""
+
 
 @dataclass(frozen=True)
 class EngineWish:
@@ -80,6 +83,8 @@ class Way:
         >>> Way("reference").summary
         'reference, 1 thread'
         """
+        if self.kind == OWN:
+            return "your own trainer" + f", {self.stack} at a time" * (self.stack > 1)
         words = [self.kind]
         words += [f"{self.stack} jobs at once"] * (self.block is not None or self.stack > 1)
         words += ["compiled"] * self.compiled + ["channels last"] * self.channels_last

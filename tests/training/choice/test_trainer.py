@@ -140,7 +140,7 @@ class HandLoop:
 
     def train(self, jobs: Sequence[Job], *, on_eval: Any, on_end: Any) -> None:
         for job in jobs:
-            hand = by_hand(self.recipe.task, total_steps=job.total_steps, seed=job.seed)
+            hand = by_hand(self.recipe.trained_task, total_steps=job.total_steps, seed=job.seed)
             rows = tuple(row.evaluation for row in hand)
             for row in rows:
                 on_eval(job, row)

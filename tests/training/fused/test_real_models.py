@@ -80,7 +80,7 @@ def assert_by_hand(
     }
     for curve, rate, seed in zip(fused(recipe, seeds), RATES, seeds, strict=True):
         if rate < 1:
-            assert_like(curve, by_hand(recipe.task, optimizing, rate, seed, **settings))
+            assert_like(curve, by_hand(recipe.trained_task, optimizing, rate, seed, **settings))
 
 
 def recipe_for(task: Task, **settings: Any) -> Recipe:
