@@ -18,7 +18,8 @@ def leaderboard_of(run: Run) -> pd.DataFrame:
 
     Returns:
         One row per family, best first. A family without a finished trial comes last, without
-        values. With `val_loss` stand the metrics of the task, and in front what ranks; there are no `steps_to_target` where the task has no target.
+        values. With `val_loss` stand the metrics of the task, and in front what ranks; there are no
+        `steps_to_target` where the task has no target.
 
         | column | unit | meaning |
         |---|---|---|
