@@ -69,7 +69,7 @@ def test_the_search_knows_nothing_of_it(launch: Launch) -> None:
     assert len(leaderboard_of(with_it)) == len(leaderboard_of(without))
     assert run_names(with_it.storage) == {"with"}
     assert confirmation_frame(without).empty
-    columns = list(confirmation_frame(without))
+    columns = list(map(str, confirmation_frame(without).columns))
     same = confirmation_frame(with_it)[columns]
     assert list(confirmation_frame(without).dtypes) == list(same.dtypes)
     others = set(confirmation_frame(with_it)) - set(columns)
