@@ -105,7 +105,7 @@ class _State:
 def _best(event: Trained) -> str:
     if event.best_value is None:
         return "none finished yet"
-    return f"best {event.best_value:.4f} {event.best_family}"
+    return f"best {event.best_value:.4g} {event.best_family}"
 
 
 def _rung(event: AtRung) -> str:

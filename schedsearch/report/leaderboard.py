@@ -18,8 +18,8 @@ def leaderboard_of(run: Run) -> pd.DataFrame:
 
     Returns:
         One row per family, best first. A family without a finished trial comes last, without
-        values. With `val_loss` stand the other values that the task measures, the one that ranks
-        in front; there are no `steps_to_target` where the task has no target.
+        values. With `val_loss` stand the metrics of the task, and in front what ranks; there are no
+        `steps_to_target` where the task has no target.
 
         | column | unit | meaning |
         |---|---|---|
@@ -64,7 +64,7 @@ def leaderboard(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
 
 
 def _columns(trials: pd.DataFrame, objective: Objective) -> list[str]:
-    measured = [name for name in trials.columns if name.startswith(("val_", "ema_val_"))]
+    measured = [name for name in trials.columns if name.startswith("val_")]
     columns: list[str] = []
     for name in LEADERBOARD_COLUMNS:
         if name == "val_loss":

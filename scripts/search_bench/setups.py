@@ -27,6 +27,8 @@ def _fewer_pictures(folder: Path | None) -> Data:
         assert isinstance(examples, Split)
         return Split(*examples.take(slice(0, count)))
 
+    assert isinstance(data.train, Split)
+    assert isinstance(data.validation, Split)
     return Data(first(data.train, _TRAIN), first(data.validation, _VALIDATION), data.test)
 
 

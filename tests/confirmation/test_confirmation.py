@@ -69,7 +69,11 @@ def test_the_search_knows_nothing_of_it(launch: Launch) -> None:
     assert len(leaderboard_of(with_it)) == len(leaderboard_of(without))
     assert run_names(with_it.storage) == {"with"}
     assert confirmation_frame(without).empty
-    assert list(confirmation_frame(without).dtypes) == list(confirmation_frame(with_it).dtypes)
+    columns = list(map(str, confirmation_frame(without).columns))
+    same = confirmation_frame(with_it)[columns]
+    assert list(confirmation_frame(without).dtypes) == list(same.dtypes)
+    others = set(confirmation_frame(with_it)) - set(columns)
+    assert others == {"test_loss", "test_accuracy"}, "nothing was tested without a confirmation"
 
 
 def test_a_reference_is_tuned_at_the_full_horizon_where_the_search_tried_it_seldom(

@@ -45,7 +45,7 @@ def test_the_answer_stands_on_top() -> None:
     assert told.headline == "StepLR peak_lr=0.05 step_frac=0.333 gamma=0.1"
     text = " ".join(told.sentences)
     assert "a validation loss of 0.2 and a validation accuracy of 95.00%" in text
-    assert "Compared with Constant: its only trial reached a loss of 0.3" in text
+    assert "Compared with Constant: its only trial reached a validation loss of 0.3" in text
     assert "a validation loss 50% higher" in text
     assert "Compared with CosineAnnealingLR" in text
     assert "a validation loss 25% higher" in text

@@ -29,6 +29,7 @@ def print_confirmation(confirmed: "Confirmation") -> None:
         f"mean {confirmed.objective.name}):"
     )
     tested = [name for name in map(str, frame) if name.startswith("test_")]
+    tested = tested[1:] or tested  # metrics stand for the loss, so that the table is no wider
     print_table(frame[[name for name in (*_SHOWN, *tested) if name in frame]])
     typer.echo(confirmed.sentence())
     saved = confirmed.saved
