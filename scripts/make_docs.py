@@ -4,6 +4,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -15,6 +16,7 @@ from schedsearch.config import StudyConfig
 from schedsearch.config_horizon import Table
 from schedsearch.config_tables import Range
 from schedsearch.report.family_table import as_markdown as families
+from schedsearch.tasks.registry import TASKS
 
 ROOT = Path(__file__).parents[1]
 PLACE = re.compile(
@@ -36,7 +38,41 @@ def keys() -> str:
     return "\n".join(parts)
 
 
-PARTS: Mapping[str, Callable[[], str]] = {"keys": keys, "families": families, "events": events}
+def studies() -> str:
+    """Return the table of the ready studies, from the comments that their files begin with."""
+    lines = ["| file | question | what it takes | what to expect |", "|---|---|---|---|"]
+    for path in sorted((ROOT / "studies").glob("*.toml")):
+        head = [line.removeprefix("# ") for line in _comments(path.read_text())]
+        question, takes, expect = (*head, "")[:3]
+        said = expect.removeprefix("Expect: ")
+        lines.append(f"| [{path.name}]({path.name}) | {question} | {takes} | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def _comments(text: str) -> list[str]:
+    return list(takewhile(lambda line: line.startswith("# "), text.splitlines()))
+
+
+def tasks() -> str:
+    """Return the table of the ready tasks."""
+    lines = ["| task | what it is | models | metrics | target |", "|---|---|---|---|---|"]
+    for task in TASKS:
+        models = ", ".join(f"`{name}`" for name in task.models)
+        named = ("accuracy",) if task.metrics is None else task.metrics
+        metrics = ", ".join(f"`{name}`" for name in named)
+        name, value = task.target or ("", "")
+        about = task.about[0].upper() + task.about[1:]
+        lines.append(f"| `{task.name}` | {about}. | {models} | {metrics} | `{name}` {value} |")
+    return "\n".join(lines) + "\n"
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "studies": studies,
+    "tasks": tasks,
+    "keys": keys,
+    "families": families,
+    "events": events,
+}
 
 
 def _table(field: FieldInfo) -> type[Table] | None:

@@ -1,7 +1,9 @@
 """The README files are true: code runs, tables are the programs', links and commands exist."""
 
+import os
 import re
 import shutil
+import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -127,18 +129,64 @@ def test_study_snippets_are_accepted(code: str) -> None:
     parse_config({"name": "snippet", "task": "digits", **tomllib.loads(code)})
 
 
+SHORT = """
+trials = 3
+training = { total_steps = 40, evals_per_run = 4, engine = "reference" }
+confirmation = { seeds = 0 }
+"""
+
+
 def test_the_model_of_ones_own_is_searched(
     here: Path, cli: Callable[..., tuple[int, str, str]]
 ) -> None:
-    files = files_of("README.md")
-    for name, content in files.items():
+    """By a study file beside it, with the line that the README says."""
+    for name, content in files_of("README.md").items():
         (here / name).write_text(content)
-    with (here / "my.toml").open("a") as file:
-        file.write("[confirmation]\nseeds = 0\n")  # it would be most of the time
-    code, out, err = cli("run", "my.toml", "--trials", "3", "--no-report")
+    (line,) = re.findall(r"`(task = .*?)` in `my.toml`", README)
+    (here / "my.toml").write_text(line + SHORT)
+    code, out, err = cli("run", "my.toml", "--no-report")
     assert (code, err) == (0, "")
     assert "Best, not confirmed on fresh seeds: " in out
+    assert "val_macro_f1" in out
     assert (here / "runs" / "my" / "best.json").exists()
+
+
+def test_the_model_of_ones_own_is_searched_from_python(here: Path) -> None:
+    """By the line that the README says, with fewer trials and shorter trainings."""
+    names: dict[str, Any] = {"__name__": "mine"}
+    exec(files_of("README.md")["mytask.py"], names)
+    (line,) = re.findall(r"`(schedsearch\.run_study\(.*?\))`", README)
+    study, count = re.subn(r"\"trials\": 60", f'**{tomllib.loads(SHORT)}', line)
+    study, again = re.subn(r"\"training\": {", '"training": {"total_steps": 40, ', study)
+    assert (count, again) == (1, 1)
+    outcome = eval(study, names)
+    assert outcome.best_path.exists()
+    assert len(outcome.run.trials()) == 3
+
+
+def test_the_study_script_runs(here: Path) -> None:
+    """In a fresh folder; it may be no longer than fifteen lines beyond model, data and metric."""
+    script = (ROOT / "studies" / "own_task.py").read_text()
+    own, _, study = script.partition("\nTASK = ")
+    assert "def worst_recall" in own
+    assert len([line for line in study.splitlines() if line.strip()]) <= 15
+    short = script.replace('"trials": 60', '"trials": 3, "confirmation": {"seeds": 0}')
+    short = short.replace('"total_steps": 600', '"total_steps": 40, "evals_per_run": 4')
+    assert len(short) > len(script) + 50
+    (here / "own_task.py").write_text(short)
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "own_task.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    assert ran.returncode == 0, ran.stderr
+    winner, report = ran.stdout.splitlines()
+    assert winner.startswith("Winner(")
+    assert (here / report).exists()
+    assert "worst_recall" in (here / report).read_text()
 
 
 def test_the_family_of_ones_own_is_searched(
