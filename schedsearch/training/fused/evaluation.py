@@ -34,31 +34,25 @@ class JobsEvaluation:
         task: the task.
         model: the model's code; what all jobs share is read from it.
         layout: how the weights of a job lie.
-        alone: whether each job is evaluated by itself, because that is faster.
 
     Attributes:
-        together: whether many jobs are evaluated at once.
-        vmapped: the measures that are computed for many jobs at once.
+        measures: what is computed for many jobs at once, by name; None: each job is evaluated by
+            itself, with the plain model.
     """
 
-    def __init__(self, task: Task, model: nn.Module, layout: Layout, *, alone: bool) -> None:
+    def __init__(self, task: Task, model: nn.Module, layout: Layout) -> None:
         self._task, self._model, self._layout = task, model, layout
-        split = task.validation
-        self.together = not alone and isinstance(split, Split) and outputs_fit(task, split)
-        self.vmapped: set[str] = set()  # the measures that vmap gives right
-        if self.together:
-            with seeded(0, task.device):
-                self.together = self._try()
+        self.measures: frozenset[str] | None = None
 
     @torch.no_grad()
     def __call__(self, weights: Weights) -> dict[str, Tensor]:
         """Return the loss and the metrics `[K]` of K jobs (no sync by our own metrics)."""
         jobs = len(weights.params[0])
-        size = self._at_once() if self.together else 1
+        size = 1 if self.measures is None else self._at_once()
         parts = []
         for first in range(0, jobs, size):
             some = map_tensors(itemgetter(slice(first, first + size)), weights)
-            parts.append(self._judged(some) if self.together else self._one(some))
+            parts.append(self._one(some) if self.measures is None else self._judged(some))
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def _one(self, weights: Weights) -> dict[str, Tensor]:
@@ -89,7 +83,7 @@ class JobsEvaluation:
         targets = split.take(slice(None)).targets
         return {
             metric.name: many(metric, outputs, targets)
-            if metric.name in self.vmapped
+            if metric.name in (self.measures or ())
             else each(metric, outputs, targets)
             for metric in measures(self._task)
         }
@@ -113,30 +107,34 @@ class JobsEvaluation:
             model.train(was_training)
 
     @torch.no_grad()
-    def _try(self) -> bool:
-        """Return whether many jobs can be evaluated together; and find out which measures can."""
+    def tried(self) -> frozenset[str] | None:
+        """Return what can be computed for many jobs at once; None: not even their outputs."""
         task, split = self._task, self._task.validation
-        assert isinstance(split, Split)
-        models = [task.model(seed).eval() for seed in (0, 1)]
-        weights: Weights = combine(torch.stack, [self._layout.weights(m) for m in models])
+        if not isinstance(split, Split) or not outputs_fit(task, split):
+            return None
         pieces = evaluation_pieces(task, split)[:1]
         inputs, targets = split.take(pieces[0])
-        want = combine(torch.stack, [call(model, inputs) for model in models])
-        try:
-            got = self._outputs(weights, pieces)
-            alike = all(map(close, leaves(got), leaves(want)))
-        except Exception:  # whatever vmap, or a model under it, raises
-            return False
-        if not alike:
-            return False
-        for metric in measures(task):
-            each_alone = each(metric, want, targets)
+        with seeded(0, task.device):
+            models = [task.model(seed).eval() for seed in (0, 1)]
+            weights = combine(torch.stack, [self._layout.weights(model) for model in models])
+            want = combine(torch.stack, [call(model, inputs) for model in models])
             try:
-                if close(many(metric, want, targets), each_alone):
-                    self.vmapped.add(metric.name)
-            except Exception:  # a metric may be any code, such as one that asks for numbers
-                continue
-        return True
+                got = self._outputs(weights, pieces)
+                if not all(map(close, leaves(got), leaves(want))):
+                    return None
+            except Exception:  # whatever vmap, or a model under it, raises
+                return None
+            found = [m.name for m in measures(task) if _vmaps(m, want, targets)]
+        return frozenset(found)
+
+
+def _vmaps(metric: Metric, outputs: Tree, targets: Tree) -> bool:
+    """Return whether a metric of the outputs of jobs is the same at once as one by one."""
+    want = each(metric, outputs, targets)
+    try:
+        return close(many(metric, outputs, targets), want)
+    except Exception:  # a metric may be any code, such as one that asks for numbers
+        return False
 
 
 def many(metric: Metric, outputs: Tree, targets: Tree) -> Tensor:

@@ -1,6 +1,9 @@
 """Template: the model of a task as a function of weights that lie in flat tensors."""
 
+from collections.abc import Callable
 from functools import cached_property
+from typing import Any, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -15,9 +18,22 @@ from schedsearch.training.fused.gradients import Gradients, gradients_of
 from schedsearch.training.fused.layout import Layout, Weights
 from schedsearch.training.recipe import Recipe
 
+T = TypeVar("T")
+
 
 def _random_state(device: torch.device) -> Tensor:
     return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+_KNOWN: WeakKeyDictionary[Recipe, dict[str, Any]] = WeakKeyDictionary()
+
+
+def _known(recipe: Recipe, name: str, find: Callable[[], T]) -> T:
+    """Return what was found out about a recipe; it is found out once, for all its templates."""
+    facts = _KNOWN.setdefault(recipe, {})
+    if name not in facts:
+        facts[name] = find()
+    return cast("T", facts[name])
 
 
 class Template:
@@ -31,12 +47,15 @@ class Template:
         quiet_vmap()
         self.recipe, self.task = recipe, recipe.trained_task
         self.model = self.task.model(0).train()
-        self.layout = Layout(self.task, self.model)
+        self.layout = _known(recipe, "layout", lambda: Layout(self.task, self.model))
         self._gradients: dict[tuple[bool, bool], Gradients] = {}
 
-    @cached_property
+    @property
     def draws(self) -> bool:
         """Whether the model draws random numbers while it trains (dropout)."""
+        return _known(self.recipe, "draws", self._draws)
+
+    def _draws(self) -> bool:
         task, device = self.task, self.task.device
         with seeded(0, device):
             model, before = task.model(0).train(), _random_state(device)
@@ -50,11 +69,14 @@ class Template:
 
     @cached_property
     def evaluation(self) -> JobsEvaluation:
-        """What evaluates jobs; with convolutions, job by job is faster than grouped convolutions.
+        """What evaluates jobs; it is made before several threads use it.
 
-        It is made before several threads use it.
+        With convolutions, job by job is faster than grouped convolutions.
         """
-        return JobsEvaluation(self.task, self.model, self.layout, alone=self.has_convolutions)
+        together = JobsEvaluation(self.task, self.model, self.layout)
+        if not self.has_convolutions:
+            together.measures = _known(self.recipe, "measures", together.tried)
+        return together
 
     @property
     def has_convolutions(self) -> bool:

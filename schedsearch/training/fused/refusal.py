@@ -1,11 +1,11 @@
 """Why the jobs of a recipe cannot be fused: all that can fail is tried, and compared."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from schedsearch.tasks.split import Split
 from schedsearch.tasks.task import seeded
-from schedsearch.tasks.tree import combine, leaves, map_tensors
+from schedsearch.tasks.tree import Tree, combine, leaves, map_tensors
 from schedsearch.training.fused.evaluation import close
 from schedsearch.training.fused.flat_model import Template
 from schedsearch.training.fused.layout import tensors_of
@@ -35,32 +35,35 @@ def why_not_fused(recipe: Recipe) -> str | None:
 
 def _why_not_trained(template: Template) -> str | None:
     """Try a step of two jobs, with a batch for both and with one for each."""
-    recipe, task, layout = template.recipe, template.task, template.layout
+    task, layout = template.task, template.layout
+    models = [task.model(seed).train() for seed in (0, 1)]
+    weights = [layout.weights(model) for model in models]
+    want = None if template.draws else [_plain_step(template, model) for model in models]
     for own in (False, True):
-        models = [task.model(seed).train() for seed in (0, 1)]
-        weights = combine(torch.stack, [layout.weights(model) for model in models])
-        batch = (
-            map_tensors(lambda t: torch.stack([t, t]), template.batch) if own else template.batch
-        )
+        both = combine(torch.stack, weights)
+        batch = combine(torch.stack, [template.batch] * 2) if own else template.batch
         try:
             with seeded(0, task.device):
-                got = template.gradients(own=own)(weights, batch)
+                got = template.gradients(own=own)(both, batch)
         except Exception as error:  # whatever torch, or a model under vmap, raises
             return f"vmap refuses the model: {' '.join(str(error).split())[:120]}"
-        if template.draws:
+        if want is None:
             continue
-        want = []
-        for model in models:
-            loss = task.loss_of(model, template.batch) / recipe.accumulate
-            loss.backward()  # type: ignore[no-untyped-call]
-            grads = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
-            zeros = {n: torch.zeros_like(p) for n, p in model.named_parameters()}
-            after: dict[str, Tensor] = layout.weights(model).others
-            want.append((layout.flat(zeros | grads), loss.detach(), after))
-        pairs = zip(leaves((got, weights.others)), leaves(combine(torch.stack, want)), strict=True)
+        pairs = zip(leaves((got, both.others)), leaves(combine(torch.stack, want)), strict=True)
         if not all(close(*pair) for pair in pairs):
             return "the gradients of two models together are not those of each by itself"
     return None
+
+
+def _plain_step(template: Template, model: nn.Module) -> tuple[Tree, Tensor, Tree]:
+    """Return the gradients and the loss of a batch, and the buffers after it."""
+    loss = template.task.loss_of(model, template.batch) / template.recipe.accumulate
+    loss.backward()  # type: ignore[no-untyped-call]
+    grads = {
+        name: torch.zeros_like(p) if p.grad is None else p.grad
+        for name, p in model.named_parameters()
+    }
+    return template.layout.flat(grads), loss.detach(), template.layout.weights(model).others
 
 
 @torch.no_grad()

@@ -155,19 +155,15 @@ def test_several_inputs_outputs_and_a_weighted_loss() -> None:
 
 
 def test_many_jobs_are_evaluated_at_once_where_that_is_right() -> None:
-    def measured(name: str, **changes: Any) -> tuple[bool, set[str]]:
+    def measured(name: str, **changes: Any) -> frozenset[str] | None:
         task = dataclasses.replace(task_of(MODELS[name]), **changes)
-        evaluation = Template(recipe_for(task)).evaluation
-        return evaluation.together, evaluation.vmapped
+        return Template(recipe_for(task)).evaluation.measures
 
     counted = Metric("counted", "maximize", lambda out, y: float(out.sum()))
-    ready = metrics_of(["accuracy", "macro_f1"])
-    assert measured("tied layers", metrics=(*ready, counted)) == (
-        True,
-        {"loss", "accuracy", "macro_f1"},
-    )
-    assert measured("a GRU") == (False, set())
-    assert measured("convolutions with batch norm") == (False, set())
+    metrics = (*metrics_of(["accuracy", "macro_f1"]), counted)
+    assert measured("tied layers", metrics=metrics) == frozenset({"loss", "accuracy", "macro_f1"})
+    assert measured("a GRU") is None
+    assert measured("convolutions with batch norm") is None
 
 
 # ---- planted bugs
