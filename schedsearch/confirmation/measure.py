@@ -75,7 +75,7 @@ def read_test_split(
 
 def _tried_test_split(plan: Plan) -> Split | Stream:
     """Return the test split, on which an untrained model can be measured."""
-    task = plan.recipe.task
+    task = plan.recipe.trained_task
     with of_task(task.name):
         with asking("the test split can't be read"):
             test = load_test(task, plan.data_folder, plan.source)

@@ -21,6 +21,7 @@ from schedsearch.tasks.stream import Stream
 from schedsearch.tasks.task import TaskSource
 from schedsearch.tasks.tries import try_values
 from schedsearch.tasks.user_code import asking, of_task, short
+from schedsearch.training.own.task import OwnTask
 
 Look: TypeAlias = tuple[str, Callable[[], Iterator[Finding]]]
 
@@ -45,6 +46,10 @@ def look_at(
         yield Finding("study", "would fail", str(error))
         return
     yield from (Finding("note", "warning", text) for text in draft.notes)
+    if isinstance(draft.recipe.task, OwnTask):
+        text = "the trainer is your own: the first training of a run tries it (`--trials 1`)"
+        yield Finding("trainer", "ok", text)
+        return
     splits: dict[str, Split | Stream] = {}
     for name, look in _looks(draft, splits):
         try:
@@ -74,7 +79,7 @@ def _looks(draft: Draft, splits: dict[str, Split | Stream]) -> Sequence[Look]:
 
 def _read(draft: Draft, splits: dict[str, Split | Stream]) -> Iterator[Finding]:
     """Put the splits of a draft's task into a dictionary, the test split too."""
-    task, plan = draft.recipe.task, _plan(draft)
+    task, plan = draft.recipe.trained_task, _plan(draft)
     splits |= {"training": task.train, "validation": task.validation}
     if task.has_test:
         with of_task(task.name), asking("the test split can't be read"):

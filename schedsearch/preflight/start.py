@@ -42,7 +42,7 @@ class Chance:
 
 def see_start(recipe: Recipe, seed: int) -> Finding:
     """Return the untrained model's validation loss, beside that of chance where it is known."""
-    loss, chance = recipe.start(seed).values["val_loss"], chance_of(recipe.task)
+    loss, chance = recipe.start(seed).values["val_loss"], chance_of(recipe.trained_task)
     if chance is None:
         return Finding("start", "ok", f"loss {loss:.4g}; what chance gives is not known for it")
     text = f"loss {loss:.4g}, where chance gives {chance.loss:.4g} ({chance.words})"

@@ -34,6 +34,8 @@ from schedsearch.tasks.task import TaskSource
 from schedsearch.tasks.tries import try_task
 from schedsearch.training.choice.way import EngineWish
 from schedsearch.training.engines import engines_for
+from schedsearch.training.own.identity import trainer_identity
+from schedsearch.training.own.task import OwnTask
 from schedsearch.training.range_test import HIGHEST, LOWEST
 from schedsearch.training.recipe import Recipe
 
@@ -104,7 +106,8 @@ class Draft:
     @cached_property
     def task_identity(self) -> dict[str, Any]:
         """What the task is known by, by dotted name."""
-        return task_identity(self.recipe.task)
+        task = self.recipe.task
+        return trainer_identity(task) if isinstance(task, OwnTask) else task_identity(task)
 
     def fingerprint(self, peak: PeakRange) -> str:
         """Return 16 hexadecimal digits that change with anything that is sampled."""

@@ -156,7 +156,7 @@ def test_the_model_of_ones_own_is_searched_from_python(here: Path) -> None:
     names: dict[str, Any] = {"__name__": "mine"}
     exec(files_of("README.md")["mytask.py"], names)
     (line,) = re.findall(r"`(schedsearch\.run_study\(.*?\))`", README)
-    study, count = re.subn(r"\"trials\": 60", f'**{tomllib.loads(SHORT)}', line)
+    study, count = re.subn(r"\"trials\": 60", f"**{tomllib.loads(SHORT)}", line)
     study, again = re.subn(r"\"training\": {", '"training": {"total_steps": 40, ', study)
     assert (count, again) == (1, 1)
     outcome = eval(study, names)
