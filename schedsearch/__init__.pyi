@@ -13,6 +13,7 @@ from .errors import RunError as RunError
 from .errors import SchedsearchError as SchedsearchError
 from .errors import ScheduleError as ScheduleError
 from .errors import StorageError as StorageError
+from .errors import TrainingError as TrainingError
 from .fidelity.read import fidelity_of as fidelity_of
 from .finish import Winner as Winner
 from .horizon import evaluation_steps as evaluation_steps

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from schedsearch.search.widening import near_an_edge, stored_widening
+from schedsearch.search.widened import near_an_edge, stored_widening
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from schedsearch.search.given_task import TASK_GIVEN
 from schedsearch.search.peak_lr import PeakRange
 from schedsearch.search.pruners import make_pruner
 from schedsearch.search.samplers import make_sampler
-from schedsearch.search.widening import stored_widening
+from schedsearch.search.widened import stored_widening
 from schedsearch.seeds import derive_seed
 from schedsearch.store.place import Place, study_ids
 from schedsearch.store.provenance import provenance

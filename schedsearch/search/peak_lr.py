@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from schedsearch.search.events import Chosen, Note, OnEvent
-from schedsearch.search.widening import Widened
+from schedsearch.search.widened import Widened
 from schedsearch.training.default_rates import default_rates
 from schedsearch.training.device import threads
 from schedsearch.training.optimizers import OptimizerSpec

@@ -23,7 +23,8 @@ from schedsearch.search.policy import Claim, Result
 from schedsearch.search.results import Standing, Terms, row_of
 from schedsearch.search.rungs import Climb, Rungs, promoted
 from schedsearch.search.timing import Clock
-from schedsearch.search.widening import Widener, stored_widening
+from schedsearch.search.widened import stored_widening
+from schedsearch.search.widening import Widener
 from schedsearch.search.work import work
 from schedsearch.store.names import family_name
 from schedsearch.store.queue import Queue

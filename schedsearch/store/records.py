@@ -7,14 +7,16 @@ are system attributes, which no table of the dashboard lists. No value is longer
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from optuna.trial import TrialState
 
 from schedsearch.objective import Objective, find_objective
 from schedsearch.schedules.schedule import Schedule
 from schedsearch.training.curve import Curve
-from schedsearch.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from schedsearch.training.recipe import Recipe
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 """The states of a trial that is over; none of ours fails."""
@@ -45,7 +47,7 @@ class Read(Protocol):
     def system_attrs(self) -> Mapping[str, Any]: ...
 
 
-def result_of(curve: Curve, recipe: Recipe) -> dict[str, Any]:
+def result_of(curve: Curve, recipe: "Recipe") -> dict[str, Any]:
     """Return the scalars that a trial stores of its curve: what was measured, final and best."""
     final, target = curve.final, recipe.target
     result: dict[str, Any] = {"diverged": curve.diverged}
@@ -112,7 +114,7 @@ def read_columns(trial: Read) -> dict[str, list[Any]]:
     return columns
 
 
-def described(recipe: Recipe) -> dict[str, Any]:
+def described(recipe: "Recipe") -> dict[str, Any]:
     """Return what a run stores of what its trainings measure, as values that JSON can hold."""
     target = recipe.target
     return {

@@ -21,7 +21,7 @@ from schedsearch.report.snapshot import Snapshot
 from schedsearch.search.draft import draft_of
 from schedsearch.search.events import Event, Note
 from schedsearch.search.mirror import Mirror
-from schedsearch.search.widening import Widened, stored_widening, widened_for
+from schedsearch.search.widened import Widened, stored_widening, widened_for
 from schedsearch.store.run import Run
 
 Launch = Callable[..., Outcome]

@@ -24,7 +24,7 @@ Function: TypeAlias = Callable[[Schedule, int, int, Report], object]
 
 Make: TypeAlias = Callable[..., "OwnTask"]
 
-_WORKER = ("-m", "schedsearch.training.own.worker")
+_WORKER = ("-m", f"{__package__}.worker")
 _OF_A_JOB = ("{schedule}", "{total_steps}", "{seed}", "{last_step}")
 
 
