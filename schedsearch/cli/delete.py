@@ -22,7 +22,7 @@ def delete(
     """
     from schedsearch.errors import RunError
     from schedsearch.store.connect import masked
-    from schedsearch.store.run import delete_run
+    from schedsearch.store.delete import delete_run
 
     found = opened(run, runs_dir, storage, any_version=True)
     count, trained = len(found.search_trials()), found.being_trained()

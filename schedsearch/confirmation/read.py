@@ -3,7 +3,8 @@
 import pandas as pd
 from optuna.trial import FrozenTrial
 
-from schedsearch.confirmation.claim import CONFIRMATION, Confirmation, conclude_from, empty_frame
+from schedsearch.confirmation.claim import Confirmation, conclude_from
+from schedsearch.confirmation.columns import CONFIRMATION, empty_frame
 from schedsearch.confirmation.record import concluded_in
 from schedsearch.confirmation.scores import scores_of
 from schedsearch.store.columns import documents

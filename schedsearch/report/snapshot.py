@@ -10,7 +10,8 @@ import pandas as pd
 from optuna.trial import FrozenTrial
 
 from schedsearch.config import StudyConfig
-from schedsearch.confirmation.claim import Confirmation, Confirmed, empty_frame
+from schedsearch.confirmation.claim import Confirmation, Confirmed
+from schedsearch.confirmation.columns import empty_frame
 from schedsearch.confirmation.read import confirmation_of, confirming_trials
 from schedsearch.confirmation.record import Finalist
 from schedsearch.confirmation.scores import Score, scores_of

@@ -1,13 +1,11 @@
 """Run: what one study file produced, read back from wherever it is stored."""
 
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import optuna
 import pandas as pd
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.trial import FrozenTrial, TrialState
@@ -25,17 +23,9 @@ from schedsearch.store.columns import (
     documents,
     measured_columns,
 )
-from schedsearch.store.connect import sqlite_url
 from schedsearch.store.frames import curves_frame, rungs_frame, trials_frame
 from schedsearch.store.leases import ATTEMPT, OWNER, abandoned
 from schedsearch.store.place import (
-    ARTIFACTS,
-    BEST,
-    DATABASE,
-    FAILED,
-    LOCK,
-    POINTER,
-    REPORT,
     Place,
     find_place,
     open_place,
@@ -292,20 +282,3 @@ def open_run(
     if not any_version:
         check_version(opened.name, opened.attributes)
     return opened
-
-
-def delete_run(run: Run) -> None:
-    """Delete all that a run stored, and its folder's files that schedsearch wrote."""
-    for name in study_ids(run.storage, run.name):
-        optuna.delete_study(study_name=name, storage=run.storage)
-    folder = run.place.folder
-    if folder is not None:
-        run.storage.engine.dispose()
-        own = run.place.url == sqlite_url(folder / DATABASE)
-        database = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm") if own else ()
-        for file in (*database, BEST, REPORT, POINTER, LOCK):
-            (folder / file).unlink(missing_ok=True)
-        for each in (ARTIFACTS, FAILED):
-            shutil.rmtree(folder / each, ignore_errors=True)
-        if not any(folder.iterdir()):
-            folder.rmdir()

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from schedsearch.confirmation.claim import Confirmation, conclude_from, confirmation_columns
+from schedsearch.confirmation.claim import Confirmation, conclude_from
+from schedsearch.confirmation.columns import confirmation_columns
 from schedsearch.confirmation.record import Concluded, Finalist
 from schedsearch.confirmation.scores import Score
 from schedsearch.objective import find_objective

@@ -17,11 +17,11 @@ from schedsearch.launch import Outcome, confirm_run
 from schedsearch.report.leaderboard import leaderboard_of
 from schedsearch.search.events import Confirming, Event, Trained
 from schedsearch.seeds import derive_seed
+from schedsearch.store.delete import delete_run
 from schedsearch.store.leases import ATTEMPT
 from schedsearch.store.pairs import pair_of
 from schedsearch.store.place import run_names, study_ids
 from schedsearch.store.records import read_result, read_schedule
-from schedsearch.store.run import delete_run
 from schedsearch.training import reference
 from schedsearch.training.recipe import Job, Recipe
 

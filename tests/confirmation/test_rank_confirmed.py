@@ -13,8 +13,8 @@ from schedsearch.confirmation.read import confirmation_frame, confirmation_of, l
 from schedsearch.report.best_json import best_of
 from schedsearch.report.leaderboard import leaderboard_of
 from schedsearch.report.snapshot import Snapshot
+from schedsearch.store.delete import delete_run
 from schedsearch.store.place import run_names, study_ids
-from schedsearch.store.run import delete_run
 
 Command = Callable[..., tuple[int, str, str]]
 

@@ -23,8 +23,8 @@ from schedsearch.dashboard.pages import PUBLISHED, put
 from schedsearch.dashboard.publish import publish, state_of
 from schedsearch.report.leaderboard import leaderboard_of
 from schedsearch.report.wording import with_class
+from schedsearch.store.delete import delete_run
 from schedsearch.store.place import Place
-from schedsearch.store.run import delete_run
 
 FEW = ("StepLR", "Constant", "LinearLR")
 

@@ -21,7 +21,7 @@ from schedsearch import open_run
 from schedsearch.dashboard import serve as dashboard
 from schedsearch.dashboard.serve import keep_published, serve
 from schedsearch.errors import RunError, SchedsearchError
-from schedsearch.store.run import delete_run
+from schedsearch.store.delete import delete_run
 
 Start = Callable[..., Any]
 Command = Callable[..., tuple[int, str, str]]

@@ -24,9 +24,9 @@ from schedsearch.report.leaderboard import leaderboard_of
 from schedsearch.search.events import AtRung, Event, Started
 from schedsearch.statistics.intervals import Estimate
 from schedsearch.statistics.ranks import rank_correlation
+from schedsearch.store.delete import delete_run
 from schedsearch.store.place import study_ids
 from schedsearch.store.records import read_schedule
-from schedsearch.store.run import delete_run
 
 Launch = Callable[..., Outcome]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from schedsearch.confirmation.claim import CONFIRMATION
+from schedsearch.confirmation.columns import CONFIRMATION
 from schedsearch.confirmation.read import confirmation_frame
 from schedsearch.fidelity.agreement import FIDELITY_COLUMNS
 from schedsearch.fidelity.read import fidelity_of

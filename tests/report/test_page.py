@@ -18,8 +18,8 @@ from schedsearch.report.figures import FIGURES
 from schedsearch.report.page import export_report, report
 from schedsearch.report.snapshot import Snapshot
 from schedsearch.search.events import Event, Note
+from schedsearch.store.delete import delete_run
 from schedsearch.store.place import REPORT
-from schedsearch.store.run import delete_run
 
 
 def text_of(page: str) -> str:

@@ -19,8 +19,8 @@ from schedsearch.report.leaderboard import LEADERBOARD_COLUMNS, leaderboard_of
 from schedsearch.search.create import open_study
 from schedsearch.search.draft import draft_of
 from schedsearch.store.connect import open_storage
+from schedsearch.store.delete import delete_run
 from schedsearch.store.place import place_run
-from schedsearch.store.run import delete_run
 
 Launch = Callable[..., Outcome]
 
