@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from user_parts import BLOBS
 
-from schedsearch import Event, Note, run_study
+from schedsearch import ConfigError, Event, Note, run_study
 from schedsearch.launch import Outcome
 from schedsearch.progress.warned import telling_warnings
 
@@ -75,7 +75,7 @@ def test_a_warning_of_every_step_is_told_once_and_counted(
 
 
 def test_a_warning_that_is_made_an_error_stays_one(run: Callable[..., Outcome]) -> None:
-    with pytest.raises(UserWarning, match="is loud"):
+    with pytest.raises(ConfigError, match=r"the loss fails .*UserWarning: .* is loud"):
         run(on_event=lambda event: None)
 
 

@@ -61,7 +61,7 @@ def study_text(name: str, task: str, training: Mapping[str, Any], device: str) -
     return (
         f"# Which learning-rate schedule fits {task} best? Written by `schedsearch init`.\n"
         f"# {found.trials} trials, and {found.confirming} trainings to be sure: about "
-        f"{max(found.minutes, 0.1):.1f} minutes here ({recipe.task.device}).\n"
+        f"{max(found.minutes or 0.0, 0.1):.1f} minutes here ({recipe.task.device}).\n"
         "# Keys behind a # are left to their defaults; studies/README.md has them all.\n"
         f"{text}"
     )
