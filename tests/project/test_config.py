@@ -81,8 +81,14 @@ def test_what_may_not_change_while_a_run_goes_on() -> None:
         "training.step_unit": "step",
         "training.diverge_factor": 3.0,
         "training.precision": "bf16",
+        "training.accumulate": 1,
+        "training.clip_norm": 0.0,
+        "training.ema": 0.0,
+        "training.label_smoothing": 0.0,
+        "training.rest_optimizer": None,
+        "training.rest_optimizer_args": {},
+        "training.rest_lr_factor": 1.0,
     }
-    assert "training.precision" not in parsed({}).identity()
     assert parsed({"mode": "rank"}).identity()["mode"] == "rank"
 
 
@@ -180,8 +186,6 @@ MISTAKES: tuple[tuple[dict[str, Any], list[str]], ...] = (
     ({"space": {"warmup": "yes"}}, ["space.warmup = 'yes'", "'optional'"]),
     ({"space": {"warmup_start_factor": 0.0}}, ["space.warmup_start_factor = 0.0"]),
     ({"space": {"warmup_start_factor": 1.5}}, ["space.warmup_start_factor = 1.5"]),
-    ({"search": {"objective": "accuracy"}}, ["search.objective = 'accuracy'", "'val_accuracy'"]),
-    ({"search": {"objective": "zz"}}, ["search.objective = 'zz'", "val_loss, val_accuracy"]),
     ({"search": {"objective": 3}}, ["search.objective = 3", "string"]),
     ({"search": {"batch": -1}}, ["search.batch = -1"]),
     ({"search": {"history": -1}}, ["search.history = -1"]),
