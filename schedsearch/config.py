@@ -15,14 +15,8 @@ from schedsearch.config_own import (
     name_of_command,
     refuse_unfit,
 )
-from schedsearch.config_tables import (
-    Confirmation,
-    Fidelity,
-    FidelityKind,
-    Search,
-    SpaceTable,
-    Training,
-)
+from schedsearch.config_space import SpaceTable
+from schedsearch.config_tables import Confirmation, Fidelity, FidelityKind, Search, Training
 from schedsearch.errors import ConfigError, unknown
 
 __all__ = [

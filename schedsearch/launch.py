@@ -195,8 +195,7 @@ def _confirm(
     content = stored.model_dump() | {"confirmation": said.model_dump() | wish}
     if given is None:
         refuse_absent(stored, lambda: run)
-    config = parse_config(content, f"the study of {run.name!r}", stored=True)
-    draft = draft_of(config, device, given)
+    draft = draft_of(parse_config(content, run.name, stored=True), device, given)
     refuse_another_task(run, draft)
     folder = run.place.folder or runs_dir / run.name
     make_folder(folder)

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from schedsearch.cli.show.json_lines import as_markdown as events
 from schedsearch.config import StudyConfig
 from schedsearch.config_horizon import Table
-from schedsearch.config_tables import Range
+from schedsearch.config_space import Range
 from schedsearch.report.family_table import as_markdown as families
 from schedsearch.tasks.registry import TASKS
 

@@ -15,6 +15,7 @@ from schedsearch.cli.delete import delete
 from schedsearch.cli.events import events
 from schedsearch.cli.export import export
 from schedsearch.cli.families import families
+from schedsearch.cli.init import init
 from schedsearch.cli.list import list_runs
 from schedsearch.cli.plot import plot
 from schedsearch.cli.preview import preview
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 
 app.command("run")(run)
+app.command("init")(init)
 app.command("check")(check)
 app.command("confirm")(confirm)
 app.command("list")(list_runs)

@@ -25,6 +25,7 @@ GROUPS = (
         "compat",
         "config",
         "config_horizon",
+        "config_space",
         "config_tables",
         "config_own",
         "interrupts",
