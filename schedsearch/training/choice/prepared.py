@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from torch.nn.utils import clip_grad_norm_
+
 from schedsearch.training.recipe import Job, OnEnd, OnEval, Recipe
-from schedsearch.training.reference import train
+from schedsearch.training.reference import averaged_model, train
 
 
 class Prepared(Protocol):
@@ -32,18 +34,24 @@ class PreparedLoop:
         self.recipe = recipe
 
     def stepper(self) -> Callable[[int], None]:
-        """Return a function that makes a number of steps of one job."""
-        task = self.recipe.trained_task
+        """Return a function that makes a number of steps of one job, as `fit` does."""
+        recipe, task = self.recipe, self.recipe.trained_task
         model = task.model(0).train()
-        optimizer = self.recipe.make_optimizer(model, 1e-6)
+        optimizer = recipe.make_optimizer(model, 1e-6)
+        averaged = averaged_model(model, recipe.ema)
         batch = next(task.batches(0, 1))
 
         def steps(count: int) -> None:
             for _ in range(count):
-                loss = task.loss_of(model, batch)
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                for _ in range(recipe.accumulate):
+                    loss = task.loss_of(model, batch) / recipe.accumulate
+                    loss.backward()  # type: ignore[no-untyped-call]
+                if recipe.clip_norm is not None:
+                    clip_grad_norm_(model.parameters(), recipe.clip_norm)
                 optimizer.step()
+                if averaged is not None:
+                    averaged.update_parameters(model)
 
         return steps
 

@@ -10,9 +10,12 @@ import pytest
 import torch
 from fused_loops import OPTIMIZERS, assert_same_curves, jobs_of, recipe_of
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 from schedsearch.schedules.schedule import Schedule
 from schedsearch.tasks.registry import load_task
+from schedsearch.tasks.split import Batch, Split
+from schedsearch.tasks.stream import stream_of
 from schedsearch.tasks.task import Task
 from schedsearch.training.choice import blocks
 from schedsearch.training.choice.probe import choose_trainer
@@ -20,6 +23,8 @@ from schedsearch.training.choice.trainer import Trainer
 from schedsearch.training.choice.way import EngineWish, Way
 from schedsearch.training.device import threads
 from schedsearch.training.fused.flat_model import Template
+from schedsearch.training.fused.gradients import Gradients
+from schedsearch.training.fused.layout import Weights
 from schedsearch.training.fused.refusal import why_not_fused
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.reference import train
@@ -79,6 +84,78 @@ def test_what_cannot_be_fused_is_trained_by_the_reference_engine_which_says_why(
         assert refusal in trainer.way.reason
     jobs = jobs_of(recipe, [Schedule("Constant", 1e-3), Schedule("StepLR", 1e-3)], 20)
     assert_same_curves(trainer.train(jobs), train(recipe, jobs), rel=0)
+
+
+def in_half(digits: Task) -> Task:
+    """Return the task in bfloat16: a step at a rate of 1 would be rounded before it is scaled."""
+    assert isinstance(digits.train, Split)
+    split = digits.train.map(lambda t: t.bfloat16() if t.is_floating_point() else t)
+    make = digits.make_model
+    return dataclasses.replace(
+        digits, train=split, validation=split, make_model=lambda: make().bfloat16()
+    )
+
+
+def counting(digits: Task) -> Task:
+    class Counting(nn.Linear):
+        calls: Tensor
+
+        def __init__(self) -> None:
+            super().__init__(64, 10)
+            self.register_buffer("calls", torch.zeros(()))
+
+        def forward(self, input: Tensor) -> Tensor:
+            if not self.training:
+                self.calls += 1
+            return super().forward(input.flatten(1))
+
+    return with_model(digits, Counting)
+
+
+def streamed(digits: Task) -> Task:
+    assert isinstance(digits.train, Split)
+    rows = TensorDataset(digits.train.inputs, digits.train.take(slice(None)).targets)
+    return dataclasses.replace(digits, train=stream_of(rows, 64, shuffles=True))
+
+
+def frozen(digits: Task) -> Task:
+    return with_model(digits, lambda: nn.Linear(64, 10).requires_grad_(False))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (in_half, "parameters are bfloat16"),
+        (counting, "an evaluation changes the model's buffer calls"),
+        (streamed, "read by a DataLoader"),
+        (frozen, "no parameter that is trained"),
+    ],
+)
+def test_what_would_go_wrong_later_is_refused_before(
+    digits: Task, make: Callable[[Task], Task], words: str
+) -> None:
+    refusal = why_not_fused(recipe_of(make(digits)))
+    assert refusal is not None
+    assert words in refusal
+
+
+def test_gradients_that_are_wrong_together_are_refused(
+    digits: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The planted bug: what torch gives for two models is not what it gives for each."""
+    gradients = Template.gradients
+
+    def planted(self: Template, **settings: bool) -> Gradients:
+        right = gradients(self, **settings)
+
+        def wrong(weights: Weights, batch: Batch) -> tuple[tuple[Tensor, ...], Tensor]:
+            grads, losses = right(weights, batch)
+            return tuple(grad.flip(0) for grad in grads), losses
+
+        return wrong
+
+    monkeypatch.setattr(Template, "gradients", planted)
+    assert "two models together" in (why_not_fused(recipe_of(digits)) or "")
 
 
 def test_a_schedule_that_moves_the_momentum_is_trained_alone(digits: Task) -> None:
