@@ -1,12 +1,24 @@
-"""Tasks that train, but perhaps not as is meant: what `schedsearch check` is for."""
+"""Tasks that are right, though they look odd; and tasks that train, but perhaps not as is meant."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
-from bad_tasks import CLASSES, GOOD, WIDTH, good_data
+from bad_parts import rows, streamed
+from bad_tasks import (
+    CLASSES,
+    GOOD,
+    WIDTH,
+    examples,
+    good_data,
+    models,
+    of_examples,
+    with_value,
+)
 from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+from torch.utils.data import DataLoader, Dataset
 
 from schedsearch import TaskSource
 from schedsearch.tasks.metrics import Metric
@@ -93,3 +105,55 @@ ONE_CLASS = with_data(
 )
 NOISY = replace(GOOD, metrics=[Metric("noisy", "maximize", noisy)])
 TOO_LARGE = replace(GOOD, metrics=[Metric("hits", "maximize", too_large, worst=0.0, best=1.0)])
+
+
+# --- tasks that are right, though they look odd --------------------------------------------------
+
+
+class _Noisy(Dataset[Any]):
+    """A data set that augments its examples, from torch's global random numbers."""
+
+    def __len__(self) -> int:
+        return 64
+
+    def __getitem__(self, row: int) -> Any:
+        inputs, targets = examples()
+        return inputs[row] + 0.1 * torch.randn(WIDTH), targets[row]
+
+
+def _shuffled(dataset: Dataset[Any]) -> Callable[[int], DataLoader[Any]]:
+    def loader(seed: int) -> DataLoader[Any]:
+        generator = torch.Generator().manual_seed(seed)
+        return DataLoader(dataset, batch_size=16, shuffle=True, generator=generator)
+
+    return loader
+
+
+def _strict(outputs: Tensor, targets: Tensor) -> float:
+    """Refuse what is not finite, as metrics of other libraries do; and one class alone."""
+    if not torch.isfinite(outputs).all():
+        raise ValueError("Input contains NaN.")
+    return float((outputs.argmax(dim=1) == targets).float().mean())
+
+
+AUGMENTED = replace(GOOD, name="odd_tasks:AUGMENTED", load=streamed(_shuffled(_Noisy())))
+IN_ORDER = replace(
+    GOOD,
+    name="odd_tasks:IN_ORDER",
+    load=streamed(lambda seed: DataLoader(rows(), batch_size=16)),
+)
+STRICT_METRIC = replace(
+    GOOD, name="odd_tasks:STRICT_METRIC", metrics=[Metric("strict", "maximize", _strict)]
+)
+PADDED = replace(
+    GOOD, name="odd_tasks:PADDED", load=of_examples(lambda x, y: (x, with_value(y, 5, -100)))
+)
+REGRESSION = replace(
+    GOOD,
+    name="odd_tasks:REGRESSION",
+    models=models(lambda: nn.Linear(WIDTH, 1)),
+    load=of_examples(lambda x, y: (x, x[:, :1] * 2)),
+    loss=mse_loss,
+    metrics=["r2"],
+)
+PLAIN = ("AUGMENTED", "IN_ORDER", "STRICT_METRIC", "PADDED", "REGRESSION")

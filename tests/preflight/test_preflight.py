@@ -197,10 +197,10 @@ def test_the_command_looks_at_a_study(
     study = study_file(task="bad_tasks:LABELS_FROM_ONE", model="linear")
     code, out, err = cli("check", study, "--device", "cpu")
     assert (code, err) == (2, "")
-    assert out == f"would fail study        {bad_tasks.BAD['LABELS_FROM_ONE']}\n"
-    code, out, _ = cli("check", study_file(task="bad_tasks:IN_ORDER", model="linear"))
+    assert out == f"would fail study        {bad_tasks.BAD['bad_tasks:LABELS_FROM_ONE']}\n"
+    code, out, _ = cli("check", study_file(task="odd_tasks:IN_ORDER", model="linear"))
     assert code == 0
-    assert "warning    note         task bad_tasks:IN_ORDER: the training data: two seeds" in out
+    assert "warning    note         task odd_tasks:IN_ORDER: the training data: two seeds" in out
     assert "the training data are a stream, and were not compared" in out
     assert not runs_dir.exists()
 
