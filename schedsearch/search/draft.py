@@ -13,7 +13,7 @@ from math import ceil
 from typing import Any
 
 from schedsearch.config import StudyConfig
-from schedsearch.errors import ConfigError, ScheduleError, unknown
+from schedsearch.errors import ConfigError, ScheduleError
 from schedsearch.horizon import evaluation_steps
 from schedsearch.objective import Objective, find_objective
 from schedsearch.schedules.space import Space, make_space
@@ -22,11 +22,11 @@ from schedsearch.search.peak_lr import PeakRange, range_without_test
 from schedsearch.search.plan import ConfirmationPlan, Kind, Plan, Sampling, SubSearch, divided
 from schedsearch.search.pruners import make_pruner
 from schedsearch.search.recipes import data_folder, recipe_of, watched_values
+from schedsearch.search.refusals import refuse_too_few, refuse_two_pruners
 from schedsearch.search.rungs import Rungs, resolve_rungs
 from schedsearch.search.samplers import find_sampler, make_sampler
 from schedsearch.search.tries import try_horizon, try_step
 from schedsearch.seeds import derive_seed
-from schedsearch.statistics.compare import TESTS, least_seeds
 from schedsearch.statistics.ranks import LEAST_PAIRS
 from schedsearch.store.names import CHECKS
 from schedsearch.tasks.identity import task_identity
@@ -236,7 +236,7 @@ def draft_of(config: StudyConfig, device: str = "auto", source: Given | None = N
         SchedsearchError: whatever would stop the study, in one line.
     """
     training, shared, search = config.training, config.space, config.search
-    _refuse_two_pruners(config)
+    refuse_two_pruners(config)
     engines_for(training.engine)
     find_sampler(search.sampler)
     recipe = recipe_of(config, device, source)
@@ -254,7 +254,7 @@ def draft_of(config: StudyConfig, device: str = "auto", source: Given | None = N
         ranges=config.ranges,
         watched=watched_values(shared.watch, objective, recipe.objectives),
     )
-    _refuse_too_few(config, len(space.families))
+    refuse_too_few(config, len(space.families))
     sampler = find_sampler(search.sampler)
     make_sampler(search.sampler, search.sampler_args, config.seed)
     make_pruner(search.pruner, search.pruner_args)
@@ -276,31 +276,3 @@ def draft_of(config: StudyConfig, device: str = "auto", source: Given | None = N
         )
     reads = sampler.reads_pruned
     return Draft(config, objective, recipe, space, rungs, reads, tuple(notes), source)
-
-
-def _refuse_two_pruners(config: StudyConfig) -> None:
-    pruner, kind = config.search.pruner, config.fidelity.kind
-    if pruner != "none" and kind != "full":
-        raise ConfigError(
-            f"search.pruner = {pruner!r} with fidelity.kind = {kind!r}: rungs prune already; "
-            "say pruner = 'none', or kind = 'full'"
-        )
-
-
-def _refuse_too_few(config: StudyConfig, families: int) -> None:
-    """Refuse too few trials for the families, and too few seeds for the test."""
-    ranks, wish = config.mode == "rank", config.confirmation
-    if ranks and config.trials < families:
-        raise ConfigError(
-            f"trials = {config.trials}: mode = 'rank' gives each of {families} families as many, "
-            f"so it needs at least {families} (or fewer families)"
-        )
-    if wish.test not in TESTS:
-        raise ConfigError(unknown("confirmation.test", wish.test, TESTS))
-    others = (families if ranks else wish.finalists) + 1  # with two baselines, without the winner
-    least = least_seeds(wish.test, others)
-    if 0 < wish.seeds < least:
-        raise ConfigError(
-            f"confirmation.seeds = {wish.seeds}: {TESTS[wish.test][0]} of a winner against "
-            f"{others} others needs at least {least} seeds (0: no confirmation)"
-        )

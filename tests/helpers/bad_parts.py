@@ -40,7 +40,7 @@ _bad(
 _bad(
     "METRIC_FAILS",
     ": the metric 'score' fails on outputs [32, 3] and targets [32] of 0 to 2: FileNotFoundError: "
-    "no such file: points.csv (bad_parts.py, line N)",
+    "no such file: points.csv (bad_tasks.py, line N)",
     metrics=_metric(fails),
 )
 _bad(
@@ -86,7 +86,7 @@ _bad(
 _bad(
     "AUGMENT_FAILS",
     ": augment(batch) fails on a batch of inputs [64, 4]: FileNotFoundError: no such file: "
-    "points.csv (bad_parts.py, line N)",
+    "points.csv (bad_tasks.py, line N)",
     augment=fails,
 )
 _bad(
@@ -157,6 +157,11 @@ _bad(
     "LOADER_FAILS",
     ": a loader fails at batch 1: OSError: picture 5 is truncated (bad_parts.py, line N)",
     load=streamed(lambda seed: DataLoader(_Broken(), batch_size=8)),
+)
+_bad(
+    "EXAMPLE_FAILS",
+    ": the validation data can't be read: OSError: picture 5 is truncated (bad_parts.py, line N)",
+    load=lambda folder: Data(good_data().train, _Broken()),
 )
 _bad(
     "LOADER_LARGER_THAN_THE_DATA",
