@@ -43,6 +43,13 @@ class Odd(nn.Module):
         return outputs
 
 
+class OfManyRows(nn.Linear):
+    """A model that gives something else for many rows at once, as some kernels do."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input) * (2 if len(input) > 100 else 1)
+
+
 def of(make: Callable[[], nn.Module]) -> TaskSource:
     """Return the good task with another model."""
     return replace(GOOD, models={"linear": make})
@@ -97,6 +104,10 @@ GIVEN = of(lambda: Odd(given=True))
 UNUSED = of(lambda: Odd(unused=True))
 DEAF = of(lambda: Odd(scale=1e-9))
 BATCH_NORM = of(batch_norm)
+OF_MANY_ROWS = replace(
+    of(lambda: OfManyRows(WIDTH, CLASSES)),
+    load=of_examples(lambda x, y: (x.repeat(8, 1), y.repeat(8))),
+)
 NAN_LATER = with_data(_nan_at_the_end)
 ROWS_TWICE = with_data(_rows_twice)
 CLASS_MISSING = with_data(_without_class_2)

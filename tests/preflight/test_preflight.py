@@ -98,6 +98,12 @@ ODD: dict[str, tuple[TaskSource, str, str, str]] = {
         "the outputs for an example depend on what else is in its piece (BatchNorm with the "
         "statistics of the batch?): the split is evaluated at once",
     ),
+    "pieces that differ": (
+        odd_tasks.OF_MANY_ROWS,
+        "evaluation",
+        "warning",
+        " in one piece and ",
+    ),
     "numbers that are none": (
         odd_tasks.NAN_LATER,
         "numbers",
