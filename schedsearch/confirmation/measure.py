@@ -17,11 +17,11 @@ from schedsearch.search.work import work
 from schedsearch.seeds import derive_seed
 from schedsearch.store.names import TEST, scores_name
 from schedsearch.tasks.apart import apart
+from schedsearch.tasks.end_tries import try_values
 from schedsearch.tasks.evaluate import evaluate
 from schedsearch.tasks.registry import load_test
 from schedsearch.tasks.split import Split
 from schedsearch.tasks.stream import Stream
-from schedsearch.tasks.tries import try_values
 from schedsearch.tasks.user_code import asking, of_task
 from schedsearch.training.recipe import Ended
 

@@ -49,16 +49,24 @@ def see_metrics(task: Task) -> Finding:
             said = f"{name} is {value:.6g} and {second[name]:.6g} in two evaluations of one model"
             return Finding("metrics", "warning", f"{said}: something draws random numbers there")
     for metric in task.metrics:
+        ends = (metric.worst, metric.best)
+        low, high = ends if metric.direction == "maximize" else ends[::-1]
         value = first[metric.name]
-        if metric.is_share and not 0 <= value <= 1:
-            return Finding(
-                "metrics", "warning", f"{metric.name} = {value:.4g}: a share is in [0, 1]"
-            )
-        better_than_worst = value >= (metric.worst or 0.0) or metric.direction == "minimize"
-        if metric.worst is not None and not better_than_worst:
-            said = f"{metric.name} = {value:.4g}, worse than the worst ({metric.worst:g})"
+        if (low is not None and value < low) or (high is not None and value > high):
+            said = f"{metric.name} = {value:.4g}, and the metric says that {_range(low, high)}"
             return Finding("metrics", "warning", said)
     return Finding("metrics", "ok", f"{text or 'none beside the loss'}; the same twice")
+
+
+def _range(low: float | None, high: float | None) -> str:
+    """Return a range in words.
+
+    >>> _range(0.0, 1.0), _range(None, 1.0)
+    ('it lies between 0 and 1', 'it is at most 1')
+    """
+    if low is not None and high is not None:
+        return f"it lies between {low:g} and {high:g}"
+    return f"it is at most {high:g}" if low is None else f"it is at least {low:g}"
 
 
 @torch.no_grad()

@@ -15,11 +15,11 @@ from schedsearch.preflight.start import see_fit, see_gradients, see_start
 from schedsearch.search.draft import Draft, draft_of
 from schedsearch.search.peak_lr import PeakRange
 from schedsearch.search.plan import Plan
+from schedsearch.tasks.end_tries import try_values
 from schedsearch.tasks.registry import load_test
 from schedsearch.tasks.split import Split
 from schedsearch.tasks.stream import Stream
 from schedsearch.tasks.task import TaskSource
-from schedsearch.tasks.tries import try_values
 from schedsearch.tasks.user_code import asking, of_task, short
 from schedsearch.training.own.task import OwnTask
 

@@ -9,7 +9,7 @@ import hashlib
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -192,7 +192,8 @@ _KINDS: tuple[tuple[type | tuple[type, ...], Callable[[_Reader, Any], Iterator[s
 
 
 def _is_path(text: str) -> bool:
-    return "/" in text or "\\" in text
+    """Return whether a text names a file on this machine, which is elsewhere on another."""
+    return "\n" not in text and (text.startswith("~") or PurePath(text).is_absolute())
 
 
 def _is_of_numbers(value: object) -> bool:

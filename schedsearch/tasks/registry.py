@@ -144,7 +144,8 @@ def _examples(given: Split | Stream | Dataset[Any], split: str, batch_size: int)
         return given
     if trains and not isinstance(given, TensorDataset):
         return stream_of(given, batch_size, shuffles=True)
-    return in_memory(given)
+    with asking(f"{what} can't be read"):
+        return in_memory(given)
 
 
 def _default_metrics(task: Task, device: torch.device) -> tuple[Metric, ...]:

@@ -15,17 +15,17 @@ from torch import Tensor, nn
 
 from schedsearch.errors import ConfigError
 from schedsearch.tasks.apart import apart
+from schedsearch.tasks.end_tries import CPU, try_ends
 from schedsearch.tasks.evaluate import evaluate, measures
-from schedsearch.tasks.metrics import IGNORED, Metric
+from schedsearch.tasks.metrics import Metric
 from schedsearch.tasks.split import Batch, Split, call
 from schedsearch.tasks.stream import Stream, first_rows
 from schedsearch.tasks.stream_tries import try_stream
 from schedsearch.tasks.task import Task
-from schedsearch.tasks.tree import Tree, leaves, map_tensors
-from schedsearch.tasks.user_code import asking, is_out_of_range, of_task, short, shown
+from schedsearch.tasks.tree import Tree, leaves
+from schedsearch.tasks.user_code import asking, of_task, shown
 
-CPU = torch.device("cpu")
-_FEW, _SOME = 8, 64  # rows that are tried on the CPU, and rows that metrics are tried on
+_SOME = 64  # rows that metrics are tried on
 
 
 def try_task(task: Task) -> list[str]:
@@ -50,7 +50,7 @@ def _tried(task: Task) -> list[str]:
         if isinstance(examples, Stream):
             where, trains = f"task {task.name}: the {name} data", name == "training"
             notes += try_stream(where, examples, trains=trains)
-        _try_ends(task, name, examples, small.eval())
+        try_ends(task, name, examples, small.eval())
     batch = first_batch(task)
     loss = try_loss(task, model.train(), batch)
     try_gradients(task, model, loss)
@@ -184,71 +184,6 @@ def try_test(task: Task, examples: Split | Stream) -> None:
 
 def _kind(tensor: Tensor) -> str:
     return f"{['N', *tensor.shape[1:]]} {tensor.dtype}".replace("'", "").replace("torch.", "")
-
-
-def try_values(task: Task, name: str, examples: Split | Stream) -> None:
-    """Try whether the model and the loss take the ends of all whole numbers of a split, on the CPU.
-
-    Raises:
-        ConfigError: a label, or an index among the inputs, is out of range.
-    """
-    with apart(CPU), of_task(task.name):
-        _try_ends(task, name, examples, replace(task, device=CPU).model(0).eval())
-
-
-def _try_ends(task: Task, name: str, examples: Split | Stream, model: nn.Module) -> None:
-    rows = _end_rows(examples)
-    if not len(leaves(rows.inputs)):
-        return
-    inputs = f"the {name} inputs {_ends(examples, 'inputs')}"
-    targets = f"the {name} targets {_ends(examples, 'targets')}"
-    with torch.no_grad():
-        try:
-            outputs = call(model, rows.inputs)
-        except Exception as error:
-            if is_out_of_range(error):
-                raise ConfigError(f"{inputs} don't fit the model: {short(error)}") from error
-            return  # it is tried again on the device, and told there
-        for loss in (task.train_loss, task.loss):
-            try:
-                loss(outputs, rows.targets)
-            except Exception as error:
-                if is_out_of_range(error):
-                    text = f"don't fit outputs of shape {shown(outputs)}: {short(error)}"
-                    raise ConfigError(f"{targets} {text}") from error
-                return
-
-
-def _end_rows(examples: Split | Stream) -> Batch:
-    """Return a few examples on the CPU, and those with the least and largest whole numbers."""
-    if isinstance(examples, Stream):
-        batch = first_rows(examples)
-        examples = Split(batch.inputs, batch.targets)
-    rows = list(range(min(_FEW, len(examples))))
-    for tensor in _whole_numbers((examples.inputs, examples.targets)):
-        flat = tensor.reshape(len(tensor), -1)
-        counted = flat.masked_fill(flat == IGNORED, int(flat.max()))
-        for one in (flat.argmax(), counted.argmin()):
-            rows.append(int(one) // max(flat.shape[1], 1))
-    batch = examples.take(torch.tensor(rows, device=examples.device))
-    return Batch(*(map_tensors(lambda tensor: tensor.cpu(), part) for part in batch))
-
-
-def _whole_numbers(tree: Tree) -> list[Tensor]:
-    kinds = (torch.int64, torch.int32, torch.int16, torch.int8)
-    return [tensor for tensor in leaves(tree) if tensor.dtype in kinds and tensor.numel()]
-
-
-def _ends(examples: Split | Stream, part: str) -> str:
-    """Return the range of whole numbers among inputs or targets, in words."""
-    if isinstance(examples, Stream):
-        tree = getattr(first_rows(examples), part)
-    else:
-        tree = getattr(examples, part)
-        tree = examples.inputs if tree is None else tree
-    whole = [tensor[tensor != IGNORED] for tensor in _whole_numbers(tree)]
-    ranges = [f"{int(t.min())} to {int(t.max())}" for t in whole if t.numel()]
-    return f"({' and '.join(ranges)})" if ranges else ""
 
 
 @torch.no_grad()

@@ -22,12 +22,12 @@ def trainer_identity(task: OwnTask) -> dict[str, Any]:
     }
 
 
-def _content(file: Path) -> str:
+def _content(file: Path) -> bytes:
     """Return what stands in a file; of Python, without comments and positions."""
     data = file.read_bytes()
     if file.suffix == ".py":
         try:
-            return ast.unparse(ast.parse(data))
+            return ast.unparse(ast.parse(data)).encode()
         except (SyntaxError, ValueError):
             pass
-    return data.hex()
+    return data
