@@ -292,8 +292,8 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"metrics": {"accuracy": "up"}}, "metrics.accuracy = 'up' is not allowed"),
     ({"metrics": {"loss": "minimize"}}, "a metric cannot be named 'loss'"),
     ({"metrics": {"lr": "minimize"}}, "metrics.lr: an evaluation has that already"),
-    ({"target": ["val_f1", 0.5]}, "unknown objective 'val_f1'"),
-    ({"search": {"objective": "val_f1"}}, "unknown objective 'val_f1'"),
+    ({"target": ["val_f1", 0.5]}, "unknown target 'val_f1'"),
+    ({"search": {"objective": "val_f1"}}, "unknown search.objective 'val_f1'"),
     ({"device": "cuda"}, "device = 'cuda': your own trainer chooses its device itself"),
 )
 
@@ -315,7 +315,10 @@ def test_a_task_is_not_given_what_is_for_trainers() -> None:
         parse_config({"name": "a", "task": "digits", "metrics": {"f1": "maximize"}})
 
 
-def test_another_command_does_not_go_on_with_a_run(scripted: Callable[..., Any]) -> None:
+def test_another_command_or_script_does_not_go_on_with_a_run(scripted: Callable[..., Any]) -> None:
     scripted()
-    with pytest.raises(RunError, match="command"):
+    with pytest.raises(RunError, match="made with another study .command: "):
         scripted(command=["python", "-S", "-u", "smooth.py", *ARGUMENTS])
+    with pytest.raises(RunError, match=r"made with another study .*smooth\.py"):
+        scripted(SMOOTH + "pass\n", trials=5)
+    assert len(scripted(SMOOTH + "# the same\n", trials=5)[0].run.trials()) == 5

@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
+from schedsearch.imports import import_path
 from schedsearch.tasks.fingerprint import fingerprint
 from schedsearch.training.own.task import OwnTask
 
@@ -13,8 +14,9 @@ def trainer_identity(task: OwnTask) -> dict[str, Any]:
 
     What a script imports is not looked at.
     """
-    if task.function is not None:
-        return {"task.trainer": {"about": task.name, "digits": fingerprint(task.function)}}
+    if task.words == task.name:
+        function = task.function or import_path(task.name, "trainer")
+        return {"task.trainer": {"about": task.name, "digits": fingerprint(function)}}
     files = [Path(word) for word in task.command[1:] if Path(word).is_file()]
     return {
         f"task.file.{file.name}": {"about": file.name, "digits": fingerprint(_content(file))}
@@ -22,12 +24,12 @@ def trainer_identity(task: OwnTask) -> dict[str, Any]:
     }
 
 
-def _content(file: Path) -> str:
+def _content(file: Path) -> bytes:
     """Return what stands in a file; of Python, without comments and positions."""
     data = file.read_bytes()
     if file.suffix == ".py":
         try:
-            return ast.unparse(ast.parse(data))
+            return ast.unparse(ast.parse(data)).encode()
         except (SyntaxError, ValueError):
             pass
-    return data.hex()
+    return data
