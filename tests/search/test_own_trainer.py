@@ -178,6 +178,16 @@ def test_rungs_and_confirmation(scripted: Callable[..., Any], kind: str) -> None
     )
 
 
+def test_a_pilot_reads_where_a_rung_would_cut(scripted: Callable[..., Any]) -> None:
+    """The script evaluates at 60, 120 ...: a rung at 100 steps would cut it at 120."""
+    fidelity = {"kind": "auto", "rungs": [100, 300], "min_steps": 20, "checks": 8}
+    outcome, _ = scripted(fidelity=fidelity, training={"total_steps": 300, "parallel": 2})
+    chosen = outcome.run.attributes["fidelity"]
+    assert [rung["schedules"] for rung in chosen["truncate"]] == [8]
+    assert [rung["correlation"] for rung in chosen["truncate"]] == [1.0]
+    assert set(outcome.run.checks()["steps"]) == {300}
+
+
 def test_what_a_trainer_does_not_report_is_nowhere(scripted: Callable[..., Any]) -> None:
     """Neither an accuracy nor a training loss, nor what an engine of ours is told."""
     outcome, _ = scripted(SMOOTH.replace("accuracy=1 - 1 / step", ""), OWN | {"metrics": {}})
