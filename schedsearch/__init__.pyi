@@ -66,6 +66,7 @@ from .tasks.task import TaskSource as TaskSource
 from .training.curve import Curve as Curve
 from .training.curve import Evaluation as Evaluation
 from .training.optimizers import OptimizerSpec as OptimizerSpec
+from .training.own.report import Report as Report
 from .training.recipe import Ended as Ended
 from .training.recipe import Job as Job
 from .training.recipe import Recipe as Recipe

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import pandas as pd
@@ -111,7 +112,7 @@ def agreements(
     """
     full = horizons[-1]
     worst = objective.worst
-    of_checks = _cut_values if cut else _values
+    of_checks = partial(_cut_values, horizons=horizons) if cut else _values
     every = [of_checks(trial, full, worst, objective) for trial in checks]
     every += [_values(trial, full, worst, objective) for trial in promoted]
     diverged = sum(full not in values for values in every[: len(checks)])
@@ -150,9 +151,13 @@ def _values(trial: FrozenTrial, full: int, worst: float, objective: Objective) -
 
 
 def _cut_values(
-    trial: FrozenTrial, full: int, worst: float, objective: Objective
+    trial: FrozenTrial, full: int, worst: float, objective: Objective, *, horizons: Sequence[int]
 ) -> dict[int, float]:
-    """Return the value of a pilot's trial at each evaluation of its full training."""
+    """Return the value of a pilot's trial at each evaluation of its full training, and at rungs.
+
+    A trainer of the user's own, which evaluates when it likes, would be cut at the first evaluation
+    from a rung on.
+    """
     result = read_result(trial)
     if result.get("horizon") != full:  # it diverged at a squeezed rung
         return {}
@@ -160,8 +165,11 @@ def _cut_values(
     values = dict(zip(columns["step"], columns[objective.name], strict=True))
     if result["diverged"]:
         values.popitem()  # there, it diverged
-        values[full] = worst
-    return values
+    for horizon in horizons:
+        later = [step for step in values if step >= horizon]
+        if later:
+            values[horizon] = values[min(later)]
+    return values | ({full: worst} if result["diverged"] else {})
 
 
 def choose_kind(

@@ -20,7 +20,7 @@ from schedsearch.search.widened import stored_widening
 from schedsearch.seeds import derive_seed
 from schedsearch.store.place import Place, study_ids
 from schedsearch.store.provenance import provenance
-from schedsearch.store.records import PREFIX, RANGE_TEST, described
+from schedsearch.store.records import FINISHED, PREFIX, RANGE_TEST, described
 from schedsearch.store.run import Run
 from schedsearch.store.version import RUN_VERSION, VERSION, check_version
 from schedsearch.tasks.identity import TASK, task_changes
@@ -136,13 +136,23 @@ def _compare(
         for key in sorted(was.keys() | now.keys())
         if was.get(key) != now.get(key) and not key.startswith(TASK)
     ]
-    changes += task_changes(was, now)
+    of_task = task_changes(was, now)
+    if of_task and draft.config.is_own and not _has_ended_trials(storage, place):
+        # a script of the user's own that failed at once, and was mended
+        storage.set_study_system_attr(study_id_of(study), f"{PREFIX}identity", now)
+        of_task = []
+    changes += of_task
     if changes:
         shown = "; ".join(changes[:4]) + (f"; and {len(changes) - 4} more" * (len(changes) > 4))
         raise RunError(
             f"the run {study.study_name!r} was made with another study ({shown}): give this one "
             "another name (--name), or take the change back; more --trials is always allowed"
         )
+
+
+def _has_ended_trials(storage: RDBStorage, place: Place) -> bool:
+    ids = study_ids(storage, place.name).values()
+    return any(storage.get_all_trials(i, deepcopy=False, states=FINISHED) for i in ids)
 
 
 def refuse_another_task(run: Run, draft: Draft) -> None:

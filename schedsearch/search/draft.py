@@ -240,7 +240,7 @@ def draft_of(config: StudyConfig, device: str = "auto", source: Given | None = N
     engines_for(training.engine)
     find_sampler(search.sampler)
     recipe = recipe_of(config, device, source)
-    notes = [] if isinstance(recipe.task, OwnTask) else try_task(recipe.trained_task)
+    notes = [] if config.is_own else try_task(recipe.trained_task)
     objective = find_objective(search.objective, recipe.objectives, key="search.objective")
     peak = range_without_test(shared.peak_lr, recipe.optimizer)
     space = make_space(

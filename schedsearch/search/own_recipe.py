@@ -5,6 +5,7 @@ from functools import partial
 
 from schedsearch.config import StudyConfig
 from schedsearch.errors import ConfigError
+from schedsearch.objective import find_objective
 from schedsearch.training.optimizers import OptimizerSpec
 from schedsearch.training.own.task import (
     Function,
@@ -45,7 +46,8 @@ def own_recipe(config: StudyConfig, device: str, function: Function | None = Non
     # What the schedules are tried on: a scheduler that moves the momentum needs one.
     stands_in = OptimizerSpec("SGD", {"momentum": 0.9})
     recipe = Recipe(task, stands_in, training.evals_per_run)
-    _ = recipe.target  # is there such a value?
+    if config.target is not None:
+        find_objective(config.target[0], recipe.objectives, key="target")
     return recipe
 
 

@@ -17,6 +17,23 @@ from schedsearch.training.recipe import Ended, Job
 ARGUMENTS = ["{schedule}", "{total_steps}", "{seed}"]
 ACCURACY = Metric("accuracy", "maximize", lambda outputs, targets: 0.0)
 
+TRAIN = Path(__file__).parents[2] / "studies" / "train.py"
+
+# Four trainings of the whole horizon, without a confirmation.
+OWN: dict[str, Any] = {
+    "name": "own",
+    "families": ["StepLR", "CosineAnnealingLR"],
+    "trials": 4,
+    "metrics": {"accuracy": "maximize"},
+    "training": {"total_steps": 60, "evals_per_run": 3},
+    "space": {"peak_lr": [0.01, 1.0]},
+    "search": {"sampler": "random", "batch": 2},
+    "fidelity": {"kind": "full"},
+    "confirmation": {"seeds": 0},
+}
+WORDS = ["python", str(TRAIN), "--schedule", "{schedule}", "--steps", "{total_steps}"]
+WORDS += ["--seed", "{seed}"]
+
 # What a script begins with: it has its arguments, and `say` prints an evaluation.
 HEAD = """
 import json, os, sys, time

@@ -126,7 +126,9 @@ def test_code_runs(code: str, here: Path) -> None:
 
 @pytest.mark.parametrize("code", blocks("toml"))
 def test_study_snippets_are_accepted(code: str) -> None:
-    parse_config({"name": "snippet", "task": "digits", **tomllib.loads(code)})
+    study = tomllib.loads(code)
+    task = {} if "command" in study else {"task": "digits"}
+    parse_config({"name": "snippet", **task, **study})
 
 
 SHORT = """

@@ -16,35 +16,17 @@ import psutil
 import pytest
 from conftest import merged, toml
 from mid_batch import count
-from own_trainers import ARGUMENTS, HEAD
+from own_trainers import ARGUMENTS, HEAD, OWN, TRAIN, WORDS
 
 from schedsearch import Note, Schedule, load_schedule, open_run, run_study
 from schedsearch.config import parse_config
-from schedsearch.errors import ConfigError, RunError
+from schedsearch.errors import RunError
 from schedsearch.launch import Outcome
 from schedsearch.report.page import export_report
-from schedsearch.search.draft import draft_of
 from schedsearch.training.own.report import Report
 from schedsearch.training.own.rows import evaluation_in
 
-ROOT = Path(__file__).parents[2]
-TRAIN = ROOT / "studies" / "train.py"
 Command = Callable[..., tuple[int, str, str]]
-
-# Four trainings of the whole horizon, without a confirmation.
-OWN: dict[str, Any] = {
-    "name": "own",
-    "families": ["StepLR", "CosineAnnealingLR"],
-    "trials": 4,
-    "metrics": {"accuracy": "maximize"},
-    "training": {"total_steps": 60, "evals_per_run": 3},
-    "space": {"peak_lr": [0.01, 1.0]},
-    "search": {"sampler": "random", "batch": 2},
-    "fidelity": {"kind": "full"},
-    "confirmation": {"seeds": 0},
-}
-WORDS = ["python", str(TRAIN), "--schedule", "{schedule}", "--steps", "{total_steps}"]
-WORDS += ["--seed", "{seed}"]
 
 # A loss that falls with the steps, and is lowest where the peak rate is 0.1.
 SMOOTH = """
@@ -196,6 +178,16 @@ def test_rungs_and_confirmation(scripted: Callable[..., Any], kind: str) -> None
     )
 
 
+def test_a_pilot_reads_where_a_rung_would_cut(scripted: Callable[..., Any]) -> None:
+    """The script evaluates at 60, 120 ...: a rung at 100 steps would cut it at 120."""
+    fidelity = {"kind": "auto", "rungs": [100, 300], "min_steps": 20, "checks": 8}
+    outcome, _ = scripted(fidelity=fidelity, training={"total_steps": 300, "parallel": 2})
+    chosen = outcome.run.attributes["fidelity"]
+    assert [rung["schedules"] for rung in chosen["truncate"]] == [8]
+    assert [rung["correlation"] for rung in chosen["truncate"]] == [1.0]
+    assert set(outcome.run.checks()["steps"]) == {300}
+
+
 def test_what_a_trainer_does_not_report_is_nowhere(scripted: Callable[..., Any]) -> None:
     """Neither an accuracy nor a training loss, nor what an engine of ours is told."""
     outcome, _ = scripted(SMOOTH.replace("accuracy=1 - 1 / step", ""), OWN | {"metrics": {}})
@@ -276,46 +268,10 @@ def test_the_plan_says_how_it_is_trained(
     assert json.loads(out)["minutes"] is None
 
 
-REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
-    ({"task": "digits"}, "task and command exclude each other: one of them trains"),
-    ({"trainer": "a:b"}, "command and trainer exclude each other: one of them trains"),
-    ({"command": []}, "the key 'task' is missing"),
-    ({"command": "python train.py"}, "command = 'python train.py' is not allowed"),
-    ({"command": ["pyhton", *WORDS[1:]]}, "command: there is no program 'pyhton'"),
-    ({"command": ["python", "no.py", *WORDS[2:]]}, "command: there is no file 'no.py' in "),
-    ({"command": WORDS[:-1]}, "command: no word of it holds {seed}, which each training needs"),
-    ({"command": [*WORDS, "{sede}"]}, "unknown placeholder 'sede': did you mean 'seed'"),
-    ({"model": "mlp"}, "model has no meaning here: your own trainer decides that itself"),
-    ({"training": {"batch_size": 32}}, "training.batch_size has no meaning here: your own trainer"),
-    ({"training": {"engine": "fused"}}, "training.engine has no meaning here: your own trainer"),
-    ({"space": {"peak_lr": "auto"}}, "space.peak_lr is missing: your own trainer can't be given"),
-    ({"metrics": {"accuracy": "up"}}, "metrics.accuracy = 'up' is not allowed"),
-    ({"metrics": {"loss": "minimize"}}, "a metric cannot be named 'loss'"),
-    ({"metrics": {"lr": "minimize"}}, "metrics.lr: an evaluation has that already"),
-    ({"target": ["val_f1", 0.5]}, "unknown objective 'val_f1'"),
-    ({"search": {"objective": "val_f1"}}, "unknown objective 'val_f1'"),
-    ({"device": "cuda"}, "device = 'cuda': your own trainer chooses its device itself"),
-)
-
-
-@pytest.mark.parametrize(("changes", "words"), REFUSED, ids=[words for _, words in REFUSED])
-def test_what_does_not_fit_is_refused(changes: dict[str, Any], words: str) -> None:
-    device = changes.pop("device", "auto")
-    with pytest.raises(ConfigError) as caught:
-        draft_of(parse_config(merged(OWN | {"command": WORDS}, changes)), device)
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_task_is_not_given_what_is_for_trainers() -> None:
-    for key, value in (("parallel", 2), ("limit_minutes", 1.0)):
-        with pytest.raises(ConfigError, match=f"training.{key} has no meaning here: it is for a t"):
-            parse_config({"name": "a", "task": "digits", "training": {key: value}})
-    with pytest.raises(ConfigError, match="metrics has no meaning here: a task says that itself"):
-        parse_config({"name": "a", "task": "digits", "metrics": {"f1": "maximize"}})
-
-
-def test_another_command_does_not_go_on_with_a_run(scripted: Callable[..., Any]) -> None:
+def test_another_command_or_script_does_not_go_on_with_a_run(scripted: Callable[..., Any]) -> None:
     scripted()
-    with pytest.raises(RunError, match="command"):
+    with pytest.raises(RunError, match=r"made with another study .command: "):
         scripted(command=["python", "-S", "-u", "smooth.py", *ARGUMENTS])
+    with pytest.raises(RunError, match=r"made with another study .*smooth\.py"):
+        scripted(SMOOTH + "pass\n", trials=5)
+    assert len(scripted(SMOOTH + "# the same\n", trials=5)[0].run.trials()) == 5

@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
+from schedsearch.imports import import_path
 from schedsearch.tasks.fingerprint import fingerprint
 from schedsearch.training.own.task import OwnTask
 
@@ -13,8 +14,9 @@ def trainer_identity(task: OwnTask) -> dict[str, Any]:
 
     What a script imports is not looked at.
     """
-    if task.function is not None:
-        return {"task.trainer": {"about": task.name, "digits": fingerprint(task.function)}}
+    if task.words == task.name:
+        function = task.function or import_path(task.name, "trainer")
+        return {"task.trainer": {"about": task.name, "digits": fingerprint(function)}}
     files = [Path(word) for word in task.command[1:] if Path(word).is_file()]
     return {
         f"task.file.{file.name}": {"about": file.name, "digits": fingerprint(_content(file))}
