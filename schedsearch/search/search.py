@@ -218,8 +218,7 @@ def run_search(context: Context, plan: Plan, trainer: JobTrainer, after: int = 0
         for part in plan.searches
     ]
     terms, rate = Terms.of(plan), plan.space.peak_lr
-    asked = (context.study, context.lock, context.on_event, plan.objective)
-    widener = Widener(*asked, rate.low, rate.high) if plan.widens else None
+    widener = Widener(context, plan.objective, rate.low, rate.high) if plan.widens else None
     search = Search(terms, parts, context.on_event, context.clock, widener)
     search.begin()
     work(search, trainer, context.on_event, context.clock, after=after, at_once=plan.prunes)

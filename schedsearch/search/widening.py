@@ -18,12 +18,8 @@ from schedsearch.store.ranking import best_trial
 from schedsearch.store.records import FINISHED, PREFIX, read_schedule
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from optuna.study import Study
-
     from schedsearch.objective import Objective
-    from schedsearch.search.events import OnEvent
+    from schedsearch.search.context import Context
     from schedsearch.store.queue import Queue
 
 
@@ -32,17 +28,13 @@ class Widener:
     """Looks whether the range of a search is to grow, or has grown in another process.
 
     Args:
-        study: the run's main study, whose attribute the range becomes.
-        lock: held while it is decided; processes on this machine share it.
-        on_event: told of it.
+        context: what all phases share.
         objective: what ranks trials.
         low: the lowest rate that the run was made with.
         high: the highest rate that the run was made with.
     """
 
-    study: Study
-    lock: AbstractContextManager[object]
-    on_event: OnEvent
+    context: Context
     objective: Objective
     low: float
     high: float
@@ -56,12 +48,12 @@ class Widener:
             total: the trials of the search.
         """
         if self._found is None:
-            with self.lock:
-                attributes = storage_of(self.study).get_study_system_attrs(study_id_of(self.study))
-                known = attributes.get(f"{PREFIX}{WIDENED}")
-                self._found = Widened(**known) if known else self._decided(queues, total)
+            with self.context.lock:
+                self._found = stored_widening(self.context.run.attributes)
+                if self._found is None:
+                    self._found = self._decided(queues, total)
             if self._found is not None:
-                self.on_event(Note(f"peak_lr is widened: {self._found.sentence()}"))
+                self.context.on_event(Note(f"peak_lr is widened: {self._found.sentence()}"))
         return self._found
 
     def _decided(self, queues: Sequence[Queue], total: int) -> Widened | None:
@@ -74,8 +66,6 @@ class Widener:
         rates = [schedule.peak_lr for schedule in schedules if schedule is not None]
         found = widened_for(rates, self.low, self.high, over)
         if found is not None:
-            key = f"{PREFIX}{WIDENED}"
-            storage_of(self.study).set_study_system_attr(
-                study_id_of(self.study), key, asdict(found)
-            )
+            study, key = self.context.study, f"{PREFIX}{WIDENED}"
+            storage_of(study).set_study_system_attr(study_id_of(study), key, asdict(found))
         return found
