@@ -236,7 +236,7 @@ def main() -> None:
     rows, started = [], time.perf_counter()
     if not args.json:
         head = "task | optimizer | best rate | lowest of the range | highest | best inside | where"
-        print(f"| {head} | seeds | in the default range |\n|{'---|' * 9}", flush=True)
+        print(f"| {head} | seeds | in the usual range |\n|{'---|' * 9}", flush=True)
     with threads(1):
         for name in args.tasks:
             for optimizer in OPTIMIZERS:

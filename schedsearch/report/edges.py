@@ -10,22 +10,20 @@ from schedsearch.search.widened import near_an_edge, stored_widening
 if TYPE_CHECKING:
     import pandas as pd
 
-    from schedsearch.config import StudyConfig
     from schedsearch.confirmation.claim import Confirmation
     from schedsearch.store.run import Run
 
 
-def searched_rates(attributes: Mapping[str, Any], config: StudyConfig) -> tuple[float, float]:
+def searched_rates(attributes: Mapping[str, Any]) -> tuple[float, float]:
     """Return the lowest and the highest peak rate that a run searches by now.
 
     Args:
         attributes: the attributes of the run; see `Run.attributes`.
-        config: its study file, which may leave the rates to a range test.
     """
     widened = stored_widening(attributes)
     if widened is not None:
         return widened.rates
-    low, high = attributes["identity"].get("space.peak_lr", config.space.peak_lr)
+    low, high = attributes["identity"]["space.peak_lr"]
     return float(low), float(high)
 
 
@@ -72,5 +70,5 @@ def edge_advice_of(run: Run) -> str | None:
     from schedsearch.confirmation.read import confirmation_of
     from schedsearch.report.leaderboard import leaderboard_of
 
-    searched = searched_rates(run.attributes, run.config)
+    searched = searched_rates(run.attributes)
     return edge_advice(leaderboard_of(run), confirmation_of(run), searched)

@@ -252,7 +252,7 @@ class Snapshot:
 
     def searched_rates(self) -> tuple[float, float]:
         """Return the lowest and the highest peak rate that the run searches."""
-        return searched_rates(self.attributes, self.config)
+        return searched_rates(self.attributes)
 
     def test_of(self, schedule: Schedule) -> Mapping[str, float]:
         """Return what a schedule reached on the test split, by name; empty where nothing did."""

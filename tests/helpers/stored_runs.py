@@ -43,7 +43,7 @@ def fill(place: Place, studies: Mapping[str, Sequence[FrozenTrial]], **changes: 
             "provenance": PROVENANCE,
             "fingerprint": "0123456789abcdef",
             "seeds": {"study": 0, "training": 1},
-            "identity": {"model": "mlp"},
+            "identity": {"model": "mlp", "space.peak_lr": [0.003, 0.3]},
             **MEASURED,
         }
         for key, value in described.items():

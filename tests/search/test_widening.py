@@ -14,7 +14,7 @@ from schedsearch import open_run, run_study
 from schedsearch.config import StudyConfig
 from schedsearch.confirmation.read import last_confirmation
 from schedsearch.errors import RunError
-from schedsearch.launch import Outcome, confirm_run
+from schedsearch.launch import Outcome
 from schedsearch.report.answer import answer
 from schedsearch.report.figures import peak_lr as figure
 from schedsearch.report.snapshot import Snapshot
@@ -70,11 +70,12 @@ def noted(events: Sequence[Event]) -> list[str]:
 def low(
     make_config: Callable[..., StudyConfig], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Run, list[Event]]:
-    """Return a run that has grown its range, and then gone on from 16 to 20 trials."""
+    """Return a run that has grown its range, was confirmed, and went on from 16 to 20 trials."""
     events: list[Event] = []
     runs_dir = tmp_path_factory.mktemp("runs")
-    for trials in (16, 20):
-        config = make_config(**LOW | {"trials": trials})
+    for trials, seeds in ((16, 4), (20, 0)):
+        confirmation = {"seeds": seeds, "finalists": 1}
+        config = make_config(**LOW | {"trials": trials, "confirmation": confirmation})
         run_study(config, runs_dir=runs_dir, device="cpu", report=False, on_event=events.append)
     return open_run(runs_dir / "low"), events
 
@@ -165,10 +166,7 @@ def test_the_sampler_learns_from_the_trials_of_before(
 def test_the_baselines_are_tuned_in_the_range_that_was_searched(
     low: tuple[Run, list[Event]],
 ) -> None:
-    run, _ = low
-    assert run.place.folder is not None
-    again = confirm_run(run, runs_dir=run.place.folder.parent, seeds=4, device="cpu").run
-    confirmed = last_confirmation(again)
+    confirmed = last_confirmation(low[0])
     assert confirmed is not None
     rates = {f.finalist.schedule.family: f.finalist.schedule.peak_lr for f in confirmed.finalists}
     assert rates["CosineAnnealingLR"] > 2e-3

@@ -31,7 +31,9 @@ def recipe_of(optimizer: OptimizerSpec, **changes: Any) -> Recipe:
     return Recipe(task, optimizer, evals=2)
 
 
-def losses_by_hand(optimizer: str, seed: int) -> tuple[list[float], list[float]]:
+def losses_by_hand(
+    optimizer: str, seed: int, clip_norm: float | None, accumulate: int
+) -> tuple[list[float], list[float]]:
     """Train with a rate that is multiplied by hand; what is needed of schedsearch is the task.
 
     The loss is that on the same two batches after each step.
@@ -45,27 +47,43 @@ def losses_by_hand(optimizer: str, seed: int) -> tuple[list[float], list[float]]
     rows_of_probes = torch.cat(list(task.batch_indices(derive_seed(seed, "probes"), 2)))
     probes = task.train.take(rows_of_probes)
     losses = []
-    for rate, rows in zip(rates, task.batch_indices(seed, STEPS), strict=True):
+    batches = list(task.batch_indices(seed, STEPS * accumulate))
+    for step, rate in enumerate(rates):
         optim.param_groups[0]["lr"] = rate
         optim.zero_grad()
-        batch = task.train.take(rows)
-        loss = cross_entropy(model(batch.inputs), batch.targets)
-        loss.backward()  # type: ignore[no-untyped-call]
+        for rows in batches[step * accumulate : (step + 1) * accumulate]:
+            batch = task.train.take(rows)
+            loss = cross_entropy(model(batch.inputs), batch.targets) / accumulate
+            loss.backward()  # type: ignore[no-untyped-call]
+        if clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
         optim.step()
         losses.append(cross_entropy(model(probes.inputs), probes.targets).item())
     return rates, losses
 
 
-@pytest.mark.parametrize("spec", [SGD, ADAM], ids=lambda spec: spec.name)
-def test_the_losses_are_those_of_a_plain_loop(spec: OptimizerSpec) -> None:
-    recipe = recipe_of(spec)
+@pytest.mark.parametrize(
+    ("spec", "clip_norm", "accumulate"),
+    [(SGD, None, 1), (ADAM, None, 1), (SGD, 0.1, 2)],
+    ids=["SGD", "Adam", "SGD-clipped-accumulated"],
+)
+def test_the_losses_are_those_of_a_plain_loop(
+    spec: OptimizerSpec, clip_norm: float | None, accumulate: int
+) -> None:
+    recipe = replace(recipe_of(spec), clip_norm=clip_norm, accumulate=accumulate)
     found = run_range_test(recipe, seed=5)
     assert len(found.losses) == 3
     for number, losses in enumerate(found.losses):
-        rates, expected = losses_by_hand(spec.name, derive_seed(5, "range test", number))
+        own_seed = derive_seed(5, "range test", number)
+        rates, expected = losses_by_hand(spec.name, own_seed, clip_norm, accumulate)
         assert found.rates == pytest.approx(rates, rel=1e-9)
         stable = found.lowest_at  # beyond, rates of 1 and more amplify the last bit
         assert losses[:stable] == pytest.approx(expected[:stable], rel=1e-3)
+
+
+def test_the_seed_decides() -> None:
+    recipe = recipe_of(SGD)
+    found = run_range_test(recipe, 5)
     assert run_range_test(recipe, 5).losses == found.losses
     assert run_range_test(recipe, 6).losses != found.losses
 
