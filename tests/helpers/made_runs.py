@@ -173,7 +173,7 @@ def made_run(
         studies = list(groups.items())
     content = {"name": name, "task": "digits", "trials": max(1, len(trials)), **changes}
     attributes = {
-        "identity": {"model": "mlp"},
+        "identity": {"model": "mlp", "space.peak_lr": [LOW, HIGH]},
         "fingerprint": "0123456789abcdef",
         "seeds": {"study": 0, "training": 1},
         "provenance": {
