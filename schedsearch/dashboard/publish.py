@@ -29,7 +29,7 @@ from schedsearch.store.run import Run
 from schedsearch.store.writing import writer_of
 
 _EDITED = (*OF_DASHBOARD, PUBLISHED)
-_NO_CURVE = ["trial", "study", "family"]
+_NO_CURVE = ["trial", "study", "family", "seconds"]
 
 
 def state_of(run: Run) -> Any:

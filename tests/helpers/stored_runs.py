@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from made_runs import MEASURED
+from made_runs import HIGH, LOW, MEASURED
 from optuna.trial import FrozenTrial
 
 from schedsearch import Run, open_run
@@ -43,7 +43,7 @@ def fill(place: Place, studies: Mapping[str, Sequence[FrozenTrial]], **changes: 
             "provenance": PROVENANCE,
             "fingerprint": "0123456789abcdef",
             "seeds": {"study": 0, "training": 1},
-            "identity": {"model": "mlp", "space.peak_lr": [0.003, 0.3]},
+            "identity": {"model": "mlp", "space.peak_lr": [LOW, HIGH]},
             **MEASURED,
         }
         for key, value in described.items():

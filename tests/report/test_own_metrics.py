@@ -135,7 +135,6 @@ def test_of_a_regression_nothing_is_said_that_it_does_not_have(
         "page": said(it.page),
         "best.json": json.dumps(it.best["result"]),
         "notes": it.notes,
-        "charts": repr(it.charts),
         "trials": " ".join([*it.run.trials().columns, *it.run.curves().columns]),
     }
     for where, text in texts.items():
