@@ -22,7 +22,7 @@ def model() -> nn.Module:
 
 
 def load(folder: object) -> schedsearch.Data:
-    """Return your data: here points on the arms of a spiral, in an order that is always the same."""
+    """Return your data: here points on the arms of a spiral, the same ones each time."""
     generator = torch.Generator().manual_seed(0)
     arms, along = torch.arange(6000) % ARMS, torch.rand(6000, generator=generator)
     angles = 2 * torch.pi * (arms / ARMS + along)

@@ -1,9 +1,8 @@
 """The README files are true: code runs, tables are the programs', links and commands exist."""
 
-import os
 import re
+import runpy
 import shutil
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -166,7 +165,7 @@ def test_the_model_of_ones_own_is_searched_from_python(here: Path) -> None:
     assert len(outcome.run.trials()) == 3
 
 
-def test_the_study_script_runs(here: Path) -> None:
+def test_the_study_script_runs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In a fresh folder; it may be no longer than fifteen lines beyond model, data and metric."""
     script = (ROOT / "studies" / "own_task.py").read_text()
     own, _, study = script.partition("\nTASK = ")
@@ -178,16 +177,8 @@ def test_the_study_script_runs(here: Path) -> None:
     assert trials in short
     assert steps in short
     (here / "own_task.py").write_text(short)
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "own_task.py"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": path},
-    )
-    assert ran.returncode == 0, ran.stderr
-    best, report = map(Path, ran.stdout.splitlines())
+    runpy.run_path("own_task.py", run_name="__main__")
+    best, report = map(Path, capsys.readouterr().out.splitlines())
     assert best == Path("runs/own_task/best.json")
     assert "worst_recall" in best.read_text()
     assert "own_task" in report.read_text()
