@@ -52,12 +52,6 @@ def test_a_study_of_ones_own_fits_and_runs(written: Callable[..., Path], cli: Co
     assert max(map(len, text.splitlines())) <= 120
 
 
-def test_an_optimizer_of_ones_own_gets_a_range_test(written: Callable[..., Path]) -> None:
-    options = ("--batch-size", 8, "--optimizer", "user_parts:TensorRateSGD")
-    config = load_config(written("--task", "user_parts:BLOBS", *options))
-    assert config.space.peak_lr == "auto"
-
-
 def test_a_file_is_never_overwritten_unless_told(
     written: Callable[..., Path], refused: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -66,10 +60,9 @@ def test_a_file_is_never_overwritten_unless_told(
     path.write_text("mine")
     assert f"{path} exists" in refused("init", "-o", path, "--task", "user_parts:BLOBS")
     assert path.read_text() == "mine"
-    assert (
-        "[training]"
-        in written("--task", "user_parts:BLOBS", *("--batch-size", 8, "--force")).read_text()
-    )
+    own = ("--batch-size", 8, "--optimizer", "user_parts:TensorRateSGD", "--force")
+    config = load_config(written("--task", "user_parts:BLOBS", *own))
+    assert config.space.peak_lr == "auto", "of an optimizer of one's own no rates are usual"
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,6 @@ def as_usual() -> Iterator[None]:
     """Show warnings as Python does by default: this suite makes them errors."""
     with warnings.catch_warnings():
         warnings.resetwarnings()
-        warnings.simplefilter("default")
         yield
 
 
