@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from schedsearch.errors import ConfigError
 from schedsearch.tasks.apart import apart
 from schedsearch.tasks.end_tries import CPU, try_ends
-from schedsearch.tasks.evaluate import evaluate, measures
+from schedsearch.tasks.evaluate import evaluate, measures, outputs_fit
 from schedsearch.tasks.metrics import Metric
 from schedsearch.tasks.split import Batch, Split, call
 from schedsearch.tasks.stream import Stream, first_rows
@@ -57,6 +57,7 @@ def _tried(task: Task) -> list[str]:
     with asking("groups(model) fails"):
         task.parameter_groups(model)
     _try_measures(task, model.eval())
+    outputs_fit(task, task.validation)  # raises where a loss can't be had at once, nor in pieces
     return notes
 
 
