@@ -140,12 +140,16 @@ confirmation = { seeds = 0 }
 def test_the_model_of_ones_own_is_searched(
     here: Path, cli: Callable[..., tuple[int, str, str]]
 ) -> None:
-    """By a study file beside it, with the line that the README says."""
+    """By the commands that the README says; the study that `init` writes is then made shorter."""
     for name, content in files_of("README.md").items():
         (here / name).write_text(content)
-    (line,) = re.findall(r"`(task = .*?)` in `my.toml`", README)
-    (here / "my.toml").write_text(line + SHORT)
-    code, out, err = cli("run", "my.toml", "--no-report")
+    made, looked, run = re.findall(r"`schedsearch ((?:init|check|run) [^`]*my\.toml[^`]*)`", README)
+    assert cli(*made.split())[0] == 0
+    written = tomllib.loads((here / "my.toml").read_text())
+    assert written["task"] == "mytask:TASK"
+    assert cli(*looked.split())[0] == 0
+    (here / "my.toml").write_text(f'task = "{written["task"]}"' + SHORT)
+    code, out, err = cli(*run.split(), "--no-report")
     assert (code, err) == (0, "")
     assert "Best, not confirmed on fresh seeds: " in out
     assert "val_macro_f1" in out
