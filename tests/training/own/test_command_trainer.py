@@ -80,6 +80,16 @@ say(30); time.sleep(600)
     assert all(gone(int((tmp_path / f"child{s}").read_text())) for s in range(3))
 
 
+def test_what_a_training_leaves_in_the_background_ends_with_it(tmp_path: Path) -> None:
+    script = """
+if (child := os.fork()) == 0: time.sleep(600)
+open(f"{sys.path[0]}/child", "w").write(str(child)); say(60)
+"""
+    (ended,) = Bench(tmp_path, script).run(Jobs([job()])).over
+    assert not ended.curve.diverged
+    assert gone(int((tmp_path / "child").read_text()))
+
+
 def test_a_rung_that_cuts_a_training_ends_it_there(tmp_path: Path) -> None:
     bench = Bench(tmp_path, SLEEPS)
     (ended,) = bench.run(Jobs([job(last_step=30)])).over
