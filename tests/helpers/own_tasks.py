@@ -1,33 +1,16 @@
 """Tasks of the kinds that people bring: other data, losses, metrics and models than digits have."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
+from own_data import classes, cut, numbers, random_numbers
+from own_loaders import DATASET, STREAMED
+from own_sequences import PADDED, TOKENS
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from schedsearch import Batch, Data, Metric, Split, Stream, TaskSource
-
-VOCABULARY, LENGTH = 11, 8
-
-
-def _random() -> torch.Generator:
-    return torch.Generator().manual_seed(3)
-
-
-def _cut(inputs: Any, targets: Any, *ends: int, test: bool = True) -> Data:
-    whole = Split(inputs, targets)
-    first, second = ends
-    parts = (slice(0, first), slice(first, second), slice(second, len(whole)))
-    train, validation, held = (Split(*whole.take(part)) for part in parts)
-    return Data(train, validation, held if test else None)
-
-
-def _numbers(count: int, width: int = 8) -> Tensor:
-    return torch.randn(count, width, generator=_random())
+from schedsearch import Batch, Data, Metric, Split, TaskSource
 
 
 def mlp(inputs: int, outputs: int, *layers: nn.Module) -> nn.Sequential:
@@ -38,9 +21,9 @@ def mlp(inputs: int, outputs: int, *layers: nn.Module) -> nn.Sequential:
 
 
 def _regression(folder: Any) -> Data:
-    x = _numbers(400)
-    y = (x @ torch.arange(8.0)).unsqueeze(1) + 0.1 * torch.randn(400, 1, generator=_random())
-    return _cut(x, y / 10, 240, 320, test=False)
+    x = numbers(400)
+    y = (x @ torch.arange(8.0)).unsqueeze(1) + 0.1 * torch.randn(400, 1, generator=random_numbers())
+    return cut(x, y / 10, 240, 320, test=False)
 
 
 REGRESSION = TaskSource(
@@ -61,107 +44,16 @@ MEASURED = TaskSource(
 )
 
 
-def _classes(folder: Any) -> Data:
-    x = _numbers(501)  # no multiple of a piece: the last would have one row
-    return _cut(x, (x[:, 0] > 0).long(), 200, 401)
-
-
 NO_TEST = TaskSource(
     name="own_tasks:NO_TEST",
     about="two classes, no test split",
     models={"linear": lambda: nn.Linear(8, 2)},
-    load=lambda folder: Data(_classes(folder).train, _classes(folder).validation),
-)
-
-
-def _tokens(folder: Any, *, padded: bool = False) -> Data:
-    random, count = _random(), 600
-    x = torch.zeros(count, LENGTH + 1, dtype=torch.long)
-    x[:, 0] = torch.randint(VOCABULARY, (count,), generator=random)
-    for t in range(LENGTH):
-        noise = torch.rand(count, generator=random) < 0.2
-        other = torch.randint(VOCABULARY, (count,), generator=random)
-        x[:, t + 1] = torch.where(noise, other, (x[:, t] * 3 + 1) % VOCABULARY)
-    y = x[:, 1:].clone()
-    if padded:  # shorter and shorter: pieces of rows hold different numbers of targets
-        lengths = (torch.arange(count) * LENGTH // count + 1).unsqueeze(1)
-        y[torch.arange(LENGTH) >= lengths] = -100
-        order = torch.randperm(count, generator=random)[:300]
-        rows = torch.cat([order, torch.arange(count)[~torch.isin(torch.arange(count), order)]])
-        x, y = x[rows], y[rows]
-    return _cut(x[:, :-1].contiguous(), y.contiguous(), 300, 450)
-
-
-def token_loss(outputs: Tensor, targets: Tensor) -> Tensor:
-    return F.cross_entropy(outputs.flatten(0, 1), targets.flatten())
-
-
-class Tokens(nn.Module):
-    """An embedding, an optional recurrent layer, and an output layer."""
-
-    def __init__(self, recurrent: Callable[..., nn.Module] | None = None) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(VOCABULARY, 12)
-        self.recurrent = recurrent and recurrent(12, 12, batch_first=True)
-        self.output = nn.Linear(12, VOCABULARY)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        hidden = self.embedding(tokens)
-        if self.recurrent is not None:
-            hidden = self.recurrent(hidden)[0]
-        logits: Tensor = self.output(hidden)
-        return logits
-
-
-class Tied(Tokens):
-    """The output layer has the weights of the embedding."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.output.weight = self.embedding.weight
-
-
-class Attention(nn.Module):
-    """One layer of a causal transformer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(VOCABULARY, 16)
-        self.block = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
-        self.output = nn.Linear(16, VOCABULARY)
-        self.register_buffer("mask", torch.full((LENGTH, LENGTH), float("-inf")).triu(1))
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        logits: Tensor = self.output(self.block(self.embedding(tokens), src_mask=self.mask))
-        return logits
-
-
-TOKENS = TaskSource(
-    name="own_tasks:TOKENS",
-    about="the next token",
-    models={
-        "bigram": Tokens,
-        "attention": Attention,
-        "tied": Tied,
-        "gru": partial(Tokens, nn.GRU),
-        "lstm": partial(Tokens, nn.LSTM),
-    },
-    load=_tokens,
-    loss=token_loss,
-    metrics=["token_accuracy", "perplexity"],
-    target=("val_token_accuracy", 0.5),
-)
-PADDED = TaskSource(
-    name="own_tasks:PADDED",
-    about="the next token; targets of -100 are padding",
-    models={"bigram": Tokens},
-    load=partial(_tokens, padded=True),
-    loss=token_loss,
+    load=lambda folder: Data(classes(folder).train, classes(folder).validation),
 )
 
 
 def _imbalanced(folder: Any) -> Data:
-    random = _random()
+    random = random_numbers()
     y = (torch.arange(900) % 10 == 0).long()
     x = torch.randn(900, 4, generator=random) + 1.2 * y[:, None]
     train, validation, test = slice(0, 300), slice(300, 600), slice(600, 900)
@@ -187,8 +79,8 @@ IMBALANCED = TaskSource(
 
 
 def _labels(folder: Any) -> Data:
-    x = _numbers(400)
-    return _cut(x, (x[:, :5] > 0).float(), 240, 320)
+    x = numbers(400)
+    return cut(x, (x[:, :5] > 0).float(), 240, 320)
 
 
 LABELS = TaskSource(
@@ -214,15 +106,15 @@ DICE = TaskSource(
     name="own_tasks:DICE",
     about="a loss below zero, which is no mean over rows",
     models={"mlp": partial(mlp, 8, 2)},
-    load=_classes,
+    load=classes,
     loss=negative_dice,
 )
 
 
 def _likelihood(folder: Any) -> Data:
-    x = _numbers(400)
-    y = 0.05 * x[:, 0] + 0.01 * torch.randn(400, generator=_random())
-    return _cut(x, y, 240, 320)
+    x = numbers(400)
+    y = 0.05 * x[:, 0] + 0.01 * torch.randn(400, generator=random_numbers())
+    return cut(x, y, 240, 320)
 
 
 def likelihood(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -241,7 +133,7 @@ SUMMED = TaskSource(
     name="own_tasks:SUMMED",
     about="a loss that is a sum",
     models={"linear": lambda: nn.Linear(8, 2)},
-    load=_classes,
+    load=classes,
     loss=partial(F.cross_entropy, reduction="sum"),
 )
 NORMED = TaskSource(
@@ -252,7 +144,7 @@ NORMED = TaskSource(
         "batch": lambda: mlp(8, 2, nn.BatchNorm1d(16, track_running_stats=False)),
         "dropout": lambda: mlp(8, 2, nn.Dropout(0.2)),
     },
-    load=_classes,
+    load=classes,
 )
 
 
@@ -274,13 +166,13 @@ def _named_loss(outputs: dict[str, Tensor], targets: Tensor) -> Tensor:
 
 
 def _pairs(folder: Any) -> Data:
-    x = _numbers(400)
-    return _cut((x, x.flip(1)), (x[:, 0] > 0).long(), 240, 320)
+    x = numbers(400)
+    return cut((x, x.flip(1)), (x[:, 0] > 0).long(), 240, 320)
 
 
 def _tables(folder: Any) -> Data:
-    x, mask = _numbers(400), (torch.rand(400, 1, generator=_random()) > 0.3).float()
-    return _cut({"left": x, "right": x.flip(1), "mask": mask}, (x[:, 0] > 0).long(), 240, 320)
+    x, mask = numbers(400), (torch.rand(400, 1, generator=random_numbers()) > 0.3).float()
+    return cut({"left": x, "right": x.flip(1), "mask": mask}, (x[:, 0] > 0).long(), 240, 320)
 
 
 PAIRS = TaskSource(
@@ -300,7 +192,7 @@ TABLES = TaskSource(
 
 
 def _self(folder: Any) -> Data:
-    x = _numbers(400)
+    x = numbers(400)
     return Data(Split(x[:240]), Split(x[240:320]), Split(x[320:]))
 
 
@@ -349,7 +241,7 @@ STARTED = TaskSource(
     name="own_tasks:STARTED",
     about="a good start, frozen layers, lazy layers",
     models={"good": Started, "frozen": _frozen, "lazy": _lazy},
-    load=_classes,
+    load=classes,
 )
 
 
@@ -366,7 +258,7 @@ GROUPED = TaskSource(
     name="own_tasks:GROUPED",
     about="two groups, with rates and weight decays of their own",
     models={"mlp": partial(mlp, 8, 2)},
-    load=_classes,
+    load=classes,
     groups=_two_groups,
     train_loss=partial(F.cross_entropy, label_smoothing=0.1),
 )
@@ -380,60 +272,10 @@ AUGMENTED = TaskSource(
     name="own_tasks:AUGMENTED",
     about="noise on each batch, and dropout",
     models={"mlp": partial(mlp, 8, 2), "dropout": lambda: mlp(8, 2, nn.Dropout(0.2))},
-    load=_classes,
+    load=classes,
     augment=_noisy,
 )
 
-
-class _Rows(Dataset[tuple[Tensor, Tensor]]):
-    """A map-style data set that is no TensorDataset."""
-
-    def __init__(self, split: Split) -> None:
-        self.split = split
-
-    def __len__(self) -> int:
-        return len(self.split)
-
-    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
-        return self.split.inputs[row], self.split.targets[row]
-
-
-def _of_rows(folder: Any) -> Data:
-    data = _classes(folder)
-    assert isinstance(data.train, Split)
-    assert isinstance(data.validation, Split)
-    return Data(_Rows(data.train), _Rows(data.validation))
-
-
-def _loader(split: Split, seed: int, *, workers: int = 0) -> DataLoader[Any]:
-    return DataLoader(
-        TensorDataset(split.inputs, split.targets),
-        batch_size=16,
-        shuffle=True,
-        drop_last=True,
-        num_workers=workers,
-        generator=torch.Generator().manual_seed(seed),
-    )
-
-
-def _of_loaders(folder: Any) -> Data:
-    data = _classes(folder)
-    assert isinstance(data.train, Split)
-    return Data(Stream(partial(_loader, data.train)), data.validation)
-
-
-DATASET = TaskSource(
-    name="own_tasks:DATASET",
-    about="a map-style data set",
-    models={"linear": lambda: nn.Linear(8, 2)},
-    load=_of_rows,
-)
-STREAMED = TaskSource(
-    name="own_tasks:STREAMED",
-    about="batches of a DataLoader",
-    models={"linear": lambda: nn.Linear(8, 2)},
-    load=_of_loaders,
-)
 
 OWN_TASKS: tuple[tuple[TaskSource, str], ...] = tuple(
     (source, model)

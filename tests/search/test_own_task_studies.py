@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from own_loaders import STREAMED
+from own_sequences import TOKENS
 from own_tasks import (
     DICE,
     IMBALANCED,
@@ -15,8 +17,6 @@ from own_tasks import (
     NORMED,
     PAIRS,
     REGRESSION,
-    STREAMED,
-    TOKENS,
 )
 
 from schedsearch import Note, TaskSource, run_study
@@ -127,7 +127,6 @@ def test_an_objective_that_the_task_does_not_have(study: Study) -> None:
 
 def test_what_a_plateau_is_to_watch(study: Study) -> None:
     outcome = study(
-        TOKENS,
         "bigram",
         families=["ReduceLROnPlateau"],
         space={"watch": ["val_perplexity"]},
@@ -147,7 +146,6 @@ def test_a_recurrent_model_is_trained_by_the_fused_engine(study: Study) -> None:
         told.extend([event.text] if isinstance(event, Chosen | Note) else [])
 
     outcome = study(
-        TOKENS,
         "gru",
         trials=3,
         training={"engine": "fused"},

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from own_tasks import DATASET, IMBALANCED, NO_TEST, REGRESSION, STREAMED, TOKENS
+from own_loaders import DATASET, STREAMED
+from own_sequences import TOKENS
+from own_tasks import IMBALANCED, NO_TEST, REGRESSION
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -74,12 +76,12 @@ def test_a_data_set_that_is_trained_is_read_as_it_trains() -> None:
 
 
 def test_a_stream_reads_with_workers_what_it_reads_without() -> None:
-    from own_tasks import _loader
+    from own_loaders import loader
 
     data = NO_TEST.load(None)
     assert isinstance(data.train, Split)
     split = data.train
-    plain, worked = (Stream(partial(_loader, split, workers=count)) for count in (0, 1))
+    plain, worked = (Stream(partial(loader, split, workers=count)) for count in (0, 1))
     for one, other in zip(plain.epoch(5), worked.epoch(5), strict=True):
         assert torch.equal(one.inputs, other.inputs)
 

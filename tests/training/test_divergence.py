@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from own_tasks import DICE, IMBALANCED, LIKELIHOOD, NORMED, REGRESSION, STARTED, TOKENS
+from own_sequences import TOKENS
+from own_tasks import DICE, IMBALANCED, LIKELIHOOD, NORMED, REGRESSION, STARTED
 from torch import nn
 
 from schedsearch import Curve, OptimizerSpec, Recipe, Schedule, TaskSource, load_task
