@@ -102,11 +102,12 @@ class FixedJobs:
 
     def ended(self, claim: Claim, ended: Ended) -> list[Result]:
         """Return the trial of a job that has ended."""
-        result = result_of(ended.curve, self.recipe) | dict(self.measured(ended))
+        curve = ended.curve.compared_by(self.objective.name)
+        result = result_of(curve, self.recipe) | dict(self.measured(ended))
         state, value = TrialState.COMPLETE, result[self.objective.name]
-        if ended.curve.diverged:
+        if curve.diverged:
             state, value = TrialState.PRUNED, None
-        attrs = system_attrs(ended.curve, result)
+        attrs = system_attrs(curve, result)
         row = Finished(claim.trial_id, state, value, attrs, user_attrs(result))
         return [Result(claim, row, self._count)]
 

@@ -109,7 +109,8 @@ class Search:
 
     def ended(self, claim: Claim, ended: Ended) -> list[Result]:
         """Take in a curve; when the last of the rung is there, promote the best of it."""
-        trial, curve = self._wave[claim.trial_id], ended.curve
+        trial = self._wave[claim.trial_id]
+        curve = ended.curve.compared_by(self.terms.objective.name)
         trial.climb = trial.climb.higher(self.rungs.horizons[self._rung - 1], curve)
         self._ended[claim.trial_id] = curve
         results = []

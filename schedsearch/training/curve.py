@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 _LOSS = "loss"
@@ -116,6 +116,17 @@ class Curve:
         """
         reached = (row.step for row in self.rows if sign * row.value(name) <= sign * target)
         return next(reached, None)
+
+    def compared_by(self, name: str) -> "Curve":
+        """Return the curve for a comparison of a column; without a number there, it has diverged.
+
+        >>> row = Evaluation(10, 0.1, 0.5, 0.6, 1.0, {"f1": math.nan})
+        >>> curve = Curve((row,), {"val_loss": 2.3})
+        >>> curve.compared_by("val_loss").diverged, curve.compared_by("val_f1").diverged
+        (False, True)
+        """
+        lost = not self.stopped and not math.isfinite(self.final.value(name))
+        return replace(self, diverged=True) if lost and not self.diverged else self
 
     def columns(self) -> dict[str, list[Any]]:
         """Return the rows as columns: steps, rates, losses, seconds, and what else was measured."""

@@ -3,10 +3,12 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from own_loaders import STREAMED
 from own_sequences import TOKENS
 from own_tasks import (
@@ -19,7 +21,7 @@ from own_tasks import (
     REGRESSION,
 )
 
-from schedsearch import Note, TaskSource, run_study
+from schedsearch import Metric, Note, TaskSource, run_study
 from schedsearch.errors import ConfigError
 from schedsearch.launch import Outcome
 from schedsearch.search.events import Chosen
@@ -127,6 +129,7 @@ def test_an_objective_that_the_task_does_not_have(study: Study) -> None:
 
 def test_what_a_plateau_is_to_watch(study: Study) -> None:
     outcome = study(
+        TOKENS,
         "bigram",
         families=["ReduceLROnPlateau"],
         space={"watch": ["val_perplexity"]},
@@ -146,6 +149,7 @@ def test_a_recurrent_model_is_trained_by_the_fused_engine(study: Study) -> None:
         told.extend([event.text] if isinstance(event, Chosen | Note) else [])
 
     outcome = study(
+        TOKENS,
         "gru",
         trials=3,
         training={"engine": "fused"},
@@ -162,3 +166,20 @@ def test_averaged_weights_are_compared_too(study: Study) -> None:
     trials = outcome.run.trials()
     assert best_of(outcome)["result"]["ema_val_accuracy"] == trials["ema_val_accuracy"].max()
     assert (trials["ema_val_loss"] != trials["val_loss"]).all()
+
+
+def test_a_training_whose_objective_is_no_number_is_not_compared(study: Study) -> None:
+    """A metric that has no value at the end of some trainings: those count as diverged."""
+
+    def odd(outputs: torch.Tensor, targets: torch.Tensor) -> float:
+        share = (outputs.argmax(1) == targets).float().mean().item()
+        return math.nan if share > 0.93 else share
+
+    source = replace(NO_TEST, metrics=[Metric("odd", "maximize", odd)])
+    outcome = study(
+        source, search={"objective": "val_odd"}, trials=8, space={"peak_lr": [1e-4, 0.3]}
+    )
+    trials = outcome.run.trials()
+    assert set(trials["state"]) == {"finished", "diverged"}
+    assert trials.loc[trials["state"] == "finished", "val_odd"].max() <= 0.93
+    assert best_of(outcome)["result"]["val_odd"] <= 0.93
