@@ -19,7 +19,9 @@ def see_cost(plan: Plan) -> Iterator[Finding]:
     engines = engines_for(plan.engine.engine)
     refusals = {engine.name: engine.why_not(plan.recipe) for engine in engines}
     notes = [f"not {name}: {why}" for name, why in refusals.items() if why is not None]
-    yield Finding("engine", "ok", "; ".join([found.way.summary, *notes]))
+    said = [found.way.summary, found.way.reason]
+    said += [note for note in notes if note not in found.way.reason]
+    yield Finding("engine", "ok", "; ".join(filter(None, said)))
     took = found.way.step_seconds * 1e3
     yield Finding("step", "ok", f"{took:.3g} ms for each training")
     yield _memory(plan.recipe.task.device)
