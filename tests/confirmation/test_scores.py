@@ -173,7 +173,7 @@ def test_a_test_split_that_fails_costs_nothing_that_was_searched(
         "a label": "task digits: the test targets (0 to 11) don't fit outputs of shape [10, 10]: "
         "IndexError: Target 11 is out of bounds.",
         "the model": "task digits: the test split can't be measured: RuntimeError: mat1 and mat2 "
-        "shapes cannot be multiplied (300x60 and 64x32)",
+        "shapes cannot be multiplied (300x60 and 64x64)",
     }
 
     def load(*args: object) -> Split:
