@@ -253,9 +253,9 @@ def test_a_schedule_that_watches_another_metric_says_which(shown: Callable[[str]
 
 
 def test_rates_follow_the_metric_that_is_watched() -> None:
-    """The loss improves all the time, the watched metric never: the rate falls."""
+    """The loss rises all the time, the watched metric never: the rate falls."""
     curve = pd.DataFrame({"step": [10, 20, 30, 40], "lr": [0.1, 0.1, 0.1, 0.05]})
-    curve = curve.assign(val_loss=[0.4, 0.3, 0.2, 0.1], val_macro_f1=0.5)
+    curve = curve.assign(val_loss=[0.1, 0.2, 0.3, 0.4], val_macro_f1=0.5)
     params: dict[str, Any] = {"mode": "max", "factor": 0.5, "patience_frac": 0.25}
     schedule = Schedule("ReduceLROnPlateau", 0.1, params, evals=4, metric="val_macro_f1")
     rates = traced(curve, schedule).set_index("step")["lr"]
