@@ -64,7 +64,7 @@ def schedule_in_words(schedule: Mapping[str, Any]) -> str:
 
     >>> from schedsearch import Schedule, Warmup
     >>> schedule_in_words(Schedule("StepLR", 0.1234, {"gamma": 0.5}, Warmup(0.05)).to_dict())
-    'StepLR peak_lr=0.123 warm-up=0.05 step_frac=0.3 gamma=0.5'
+    'StepLR peak_lr=0.123 warm-up=0.05 step_frac=0.333 gamma=0.5'
     >>> plateau = Schedule("ReduceLROnPlateau", 0.1, {"mode": "max"}, metric="val_macro_f1")
     >>> schedule_in_words(plateau.to_dict()).partition(" mode")[0]
     'ReduceLROnPlateau peak_lr=0.1 metric=val_macro_f1'

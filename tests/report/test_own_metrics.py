@@ -13,16 +13,20 @@ from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
 import pytest
 from conftest import TINY, merged, toml
 from made_runs import embedded
 
-from schedsearch import open_run
+from schedsearch import Schedule, open_run
 from schedsearch.cli.app import main
 from schedsearch.dashboard.notes import notable, study_note, trial_note
+from schedsearch.report.answer import code_for
 from schedsearch.report.figures import FIGURES
 from schedsearch.report.figures.chart import Chart
+from schedsearch.report.figures.rates import rates_of, traced
 from schedsearch.report.snapshot import Snapshot
+from schedsearch.report.wording import trial_in_words
 from schedsearch.store.place import study_ids
 from schedsearch.store.run import Run
 
@@ -234,18 +238,28 @@ def test_the_metric_that_ranks_is_shown_in_its_direction(shown: Callable[[str], 
 
 
 def test_a_schedule_that_watches_another_metric_says_which(shown: Callable[[str], Shown]) -> None:
-    """The rates of the figure are those that were trained, whatever metric was watched."""
     it = shown("imbalanced")
-    rates = {series.family: series for series in it.charts["rates"].panels[0].series}
-    plateau = rates["ReduceLROnPlateau"]
-    trials = [
-        trial
-        for trial in it.snapshot.rows(it.snapshot.trials)
-        if trial.family == "ReduceLROnPlateau"
-    ]
-    watching = [t for t in trials if "metric" in json.loads(t.schedule)]
+    rows = it.snapshot.rows(it.snapshot.trials)
+    watching = [row for row in rows if "metric" in json.loads(row.schedule)]
     assert watching, "choose another seed for this test"
-    words = " ".join(str(text) for text in plateau.hover) if plateau.hover else ""
-    assert "peak_lr" in words or isinstance(plateau.hover, str)
-    curve = it.snapshot.curve_of(watching[0].study, watching[0].trial)
-    assert "val_macro_f1" in curve.columns
+    for row in watching:
+        assert "metric=val_macro_f1" in trial_in_words(row, it.snapshot.told).split()
+        schedule = it.snapshot.schedule_of(row.study, row.trial)
+        assert "metric='val_macro_f1'" in code_for(schedule)
+        traced = rates_of(it.snapshot, row.study, row.trial).set_index("step")["lr"]
+        curve = it.snapshot.curve_of(row.study, row.trial)
+        recorded = curve.set_index("step")["lr"]
+        assert list(traced[recorded.index]) == list(recorded), "as it was trained"
+
+
+def test_rates_follow_the_metric_that_is_watched() -> None:
+    """The loss rises all the time, the watched metric never: the rate falls."""
+    curve = pd.DataFrame({"step": [10, 20, 30, 40], "lr": [0.1, 0.1, 0.1, 0.05]})
+    curve = curve.assign(val_loss=[0.1, 0.2, 0.3, 0.4], val_macro_f1=0.5)
+    params: dict[str, Any] = {"mode": "max", "factor": 0.5, "patience_frac": 0.25}
+    schedule = Schedule("ReduceLROnPlateau", 0.1, params, evals=4, metric="val_macro_f1")
+    rates = traced(curve, schedule).set_index("step")["lr"]
+    assert rates[20] == 0.1
+    assert rates[40] < 0.1
+    lacking = traced(curve.drop(columns="val_macro_f1"), schedule)
+    assert list(lacking["lr"]) == list(curve["lr"]), "else what was recorded"

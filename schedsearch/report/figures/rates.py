@@ -53,19 +53,25 @@ def rates_of(run: Snapshot, study: str, trial: int) -> pd.DataFrame:
     If the scheduler can't be built here (its family is not imported), or counts epochs, these are
     the rates that were recorded at the evaluations.
     """
-    return _traced(run.curve_of(study, trial), run.schedule_of(study, trial))
+    return traced(run.curve_of(study, trial), run.schedule_of(study, trial))
 
 
 def _rates_of_finalist(run: Snapshot, each: Confirmed) -> pd.DataFrame:
     schedule = each.finalist.schedule
     curves = [training.curve for training in run.trainings_of(each)]
-    rates = _traced(max(curves, key=len), schedule)
+    rates = traced(max(curves, key=len), schedule)
     number = nan if each.finalist.trial is None else each.finalist.trial
     words = finalist_in_words(each.finalist)
     return rates.assign(family=schedule.family, trial=number, words=words)
 
 
-def _traced(curve: pd.DataFrame, schedule: Schedule | None) -> pd.DataFrame:
+def traced(curve: pd.DataFrame, schedule: Schedule | None) -> pd.DataFrame:
+    """Return the rate of each step of a training, as `rates_of` does.
+
+    Args:
+        curve: its evaluations, with what the schedule watches.
+        schedule: its schedule; None if it can't be built here.
+    """
     recorded = schedule is None or schedule.step_unit == "epoch" or curve.empty
     if schedule is None or recorded or schedule.monitor not in (None, *curve.columns):
         return curve[["step", "lr"]]

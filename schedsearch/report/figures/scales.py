@@ -7,7 +7,7 @@ from schedsearch.objective import Objective
 from schedsearch.report.figures.chart import Axis
 
 _WORTH_A_LOG = 5.0  # the largest value over the smallest
-_SHARES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
+_SHARES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 
 
 def _spread(values: Iterable[float]) -> float:
