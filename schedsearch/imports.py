@@ -13,7 +13,9 @@ from schedsearch.errors import ConfigError, unknown
 _MOST_FRAMES = 3
 _OURS = Path(__file__).parent
 _LIBRARIES = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
-_NOT_THEIRS = tuple(str(Path(folder).resolve()) for folder in (*_LIBRARIES, str(_OURS)))
+_NOT_THEIRS = tuple(  # as they are named, and where links lead to
+    {str(path) for f in (*_LIBRARIES, str(_OURS)) for path in (Path(f), Path(f).resolve())}
+)
 
 
 def import_path(path: str, kind: str) -> object:

@@ -122,7 +122,7 @@ class Run:
     @cached_property
     def objectives(self) -> tuple[Objective, ...]:
         """All that its trainings can be compared by: the validation loss, and each metric."""
-        return stored_objectives(self.attributes)
+        return stored_objectives(self._made)
 
     @property
     def objective(self) -> Objective:
@@ -132,7 +132,15 @@ class Run:
     @cached_property
     def target(self) -> tuple[Objective, float] | None:
         """What a training is to reach; None where the task has no target."""
-        return stored_target(self.attributes)
+        return stored_target(self._made)
+
+    @cached_property
+    def _made(self) -> dict[str, Any]:
+        """The attributes, as they were when they were first asked for: for what never changes."""
+        attributes = self.attributes
+        if "identity" not in attributes:
+            raise RunError(f"the run {self.name!r} is just being made")
+        return attributes
 
     def _columns(self, columns: Sequence[Column]) -> tuple[Column, ...]:
         return measured_columns(columns, self.objectives, has_target=self.target is not None)

@@ -72,7 +72,7 @@ def test_on_a_terminal_the_dashboard_stays_until_ctrl_c(
         assert "best.json" in said
         assert fetched(said, "/api/studies/ID")["name"] == "r"
         os.kill(process.pid, signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(90) == 0
         with pytest.raises(urllib.error.URLError):
             fetched(said, "/api/meta")
     finally:

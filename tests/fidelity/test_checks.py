@@ -160,7 +160,10 @@ def test_the_command_prints_the_table_the_warnings_and_the_cost(
 
 def trial(*values: float, diverged_at: int | None = None) -> FrozenTrial:
     """Make a trial that came through rungs with these losses, and diverged at one, perhaps."""
-    rungs = [[h, loss, 1 - loss] for h, loss in zip(HORIZONS, values, strict=False)]
+    rungs = [
+        {"horizon": h, "val_loss": loss, "val_accuracy": 1 - loss}
+        for h, loss in zip(HORIZONS, values, strict=False)
+    ]
     horizon = diverged_at or HORIZONS[len(values) - 1]
     result = {"rungs": rungs, "horizon": horizon, "diverged": diverged_at is not None}
     return create_trial(value=0.0, system_attrs={"schedsearch:result": result})

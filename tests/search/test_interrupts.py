@@ -22,7 +22,7 @@ Command = Callable[..., tuple[int, str, str]]
 StudyFile = Callable[..., Path]
 
 
-@pytest.mark.parametrize("engine", ["reference", "fused"])
+@pytest.mark.parametrize("engine", [pytest.param("reference", marks=pytest.mark.soak), "fused"])
 def test_after_kill_9_the_same_command_goes_on_to_the_same_total(
     start: Start,
     cli: Command,

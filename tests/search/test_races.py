@@ -40,6 +40,7 @@ def test_two_processes_on_a_fresh_folder_share_the_trials(
     assert trials["owner"].nunique() == 2, "both trained"
 
 
+@pytest.mark.soak  # test_phases tries the same, phase by phase
 def test_two_processes_take_over_what_a_killed_one_left(
     race: Race,
     start: Start,

@@ -103,5 +103,5 @@ def test_a_newer_run_asks_for_a_newer_schedsearch(
     run: Run, tmp_path: Path, change: Callable[[str, Any], None]
 ) -> None:
     change(VERSION, RUN_VERSION + 1)
-    with pytest.raises(RunError, match=r"the run 'made' is of version 3.*install a newer one"):
+    with pytest.raises(RunError, match=r"the run 'made' is of version 4.*install a newer one"):
         open_run(tmp_path / "made")

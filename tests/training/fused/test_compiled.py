@@ -59,7 +59,11 @@ def double_scalars() -> Iterator[None]:
 
 
 @needs_a_compiler
-@pytest.mark.parametrize("optimizer", [SGD, OptimizerSpec("NAdam", {})], ids=lambda o: o.name)
+@pytest.mark.parametrize(
+    "optimizer",
+    [SGD, pytest.param(OptimizerSpec("NAdam", {}), marks=pytest.mark.soak)],
+    ids=lambda o: o.name,
+)
 def test_equals_plain_loops_in_float64_and_planted_bugs_are_seen(
     digits: Task, optimizer: OptimizerSpec, double_scalars: None
 ) -> None:
