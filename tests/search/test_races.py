@@ -27,6 +27,7 @@ Command = Callable[..., tuple[int, str, str]]
 StudyFile = Callable[..., Path]
 
 
+@pytest.mark.soak  # likewise
 def test_two_processes_on_a_fresh_folder_share_the_trials(
     race: Race, study_file: StudyFile, runs_dir: Path
 ) -> None:

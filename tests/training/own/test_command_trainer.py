@@ -70,7 +70,8 @@ def test_a_training_is_ended_where_it_is_told_to_stop(tmp_path: Path) -> None:
     script = """
 if os.fork() == 0:
     open(f"{sys.path[0]}/child{seed}", "w").write(str(os.getpid())); time.sleep(600)
-while not os.path.exists(f"{sys.path[0]}/child{seed}"): time.sleep(0.001)
+child = f"{sys.path[0]}/child{seed}"
+while not os.path.exists(child) or not os.path.getsize(child): time.sleep(0.001)
 say(30); time.sleep(600)
 """
     bench = Bench(tmp_path, script, parallel=2)
