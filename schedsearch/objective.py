@@ -1,7 +1,7 @@
 """Objective: what is compared, and in which direction it is better."""
 
 import math
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -131,8 +131,3 @@ def find_objective(
         ConfigError: no such objective; the nearest is named.
     """
     return find_named(key, name, among)
-
-
-def objective_in(columns: Container[str]) -> Objective:
-    """Return the objective among the columns of a table that holds one."""
-    return next(each for each in OBJECTIVES if each.name in columns)

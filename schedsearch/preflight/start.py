@@ -8,7 +8,6 @@ from time import monotonic
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
-from torch.nn.utils import clip_grad_norm_
 
 from schedsearch.preflight.finding import Finding
 from schedsearch.tasks.apart import apart
@@ -18,6 +17,7 @@ from schedsearch.tasks.task import Task
 from schedsearch.tasks.tree import leaves, map_tensors
 from schedsearch.tasks.tries import first_batch, try_gradients, try_loss
 from schedsearch.training.recipe import Recipe
+from schedsearch.training.step import make_step
 
 _STEPS, _SECONDS = 100, 12.0  # of the tries to fit one batch, for each rate and for all of them
 _LARGE, _SMALL = 1.5, 0.5  # times the loss of chance that a start may have
@@ -162,13 +162,8 @@ def _fit(
         optim = recipe.make_optimizer(model, rate)
         losses: list[float] = []
         while len(losses) < _STEPS and (len(losses) < 3 or monotonic() < until):
-            optim.zero_grad()
-            loss = task.loss_of(model, batch)
-            loss.backward()  # type: ignore[no-untyped-call]
-            if recipe.clip_norm is not None:
-                clip_grad_norm_(model.parameters(), recipe.clip_norm)
-            optim.step()
-            losses.append(float(loss.detach()))
+            loss = make_step(recipe, model, optim, [batch] * recipe.accumulate)
+            losses.append(float(loss))
             if not math.isfinite(losses[-1]):
                 break
     first, last = losses[0], min(x for x in losses if math.isfinite(x))

@@ -238,7 +238,7 @@ def draft_of(config: StudyConfig, device: str = "auto", source: Given | None = N
     training, shared, search = config.training, config.space, config.search
     refuse_two_pruners(config)
     engines_for(training.engine)
-    find_sampler(search.sampler)
+    sampler = find_sampler(search.sampler)
     recipe = recipe_of(config, device, source)
     notes = [] if config.is_own else try_task(recipe.trained_task)
     objective = find_objective(search.objective, recipe.objectives, key="search.objective")
@@ -255,7 +255,6 @@ def draft_of(config: StudyConfig, device: str = "auto", source: Given | None = N
         watched=watched_values(shared.watch, objective, recipe.objectives),
     )
     refuse_too_few(config, len(space.families))
-    sampler = find_sampler(search.sampler)
     make_sampler(search.sampler, search.sampler_args, config.seed)
     make_pruner(search.pruner, search.pruner_args)
     config = config.counted(recipe.steps_per_epoch)

@@ -147,7 +147,7 @@ def outputs_fit(task: Task, examples: Split | Stream) -> bool:
     Raises:
         ConfigError: they do not, and a loss or a metric cannot be averaged over pieces.
     """
-    size, most = task.outputs.row_bytes, _free_bytes(task.device) * _MEMORY_SHARE
+    size, most = task.outputs.row_bytes, free_bytes(task.device) * _MEMORY_SHARE
     count = len(examples) if isinstance(examples, Split) else _rows_of(task, examples)
     if size * count <= most:
         return True
@@ -167,7 +167,8 @@ def _rows_of(task: Task, stream: Stream) -> int:
     return stream.batches_per_epoch * max(len(leaves(task.sample.inputs)[0]), 1)
 
 
-def _free_bytes(device: torch.device) -> float:
+def free_bytes(device: torch.device) -> float:
+    """Return the free memory of a device, in bytes."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
     return float(psutil.virtual_memory().available)

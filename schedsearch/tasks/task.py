@@ -256,17 +256,18 @@ class Task:
         """Yield changed batches; their random numbers are a stream of their own."""
         assert self.augment is not None
         with seeded(derive_seed(seed, "augment"), self.device):
-            state = _random_state(self.device)
+            state = random_state(self.device)
         for batch in batches:
-            before = _random_state(self.device)
+            before = random_state(self.device)
             _set_random_state(self.device, state)
             changed = Batch(*self.augment(batch))
-            state = _random_state(self.device)
+            state = random_state(self.device)
             _set_random_state(self.device, before)
             yield changed
 
 
-def _random_state(device: torch.device) -> tuple[Tensor, ...]:
+def random_state(device: torch.device) -> tuple[Tensor, ...]:
+    """Return the state of the random numbers of the CPU, and of a GPU; the device's own is last."""
     cuda = (torch.cuda.get_rng_state(device),) if device.type == "cuda" else ()
     return (torch.get_rng_state(), *cuda)
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import ExponentialLR
 
 from schedsearch.errors import ConfigError
 from schedsearch.seeds import derive_seed
 from schedsearch.tasks.task import seeded
 from schedsearch.training.recipe import Recipe
+from schedsearch.training.step import make_step
 
 LOWEST, HIGHEST = 1e-6, 10.0
 STEPS, PROBES = 150, 2
@@ -200,13 +200,7 @@ def _sweep(recipe: Recipe, seed: int) -> tuple[Sequence[float], Tensor]:
         probes = list(task.batches(derive_seed(seed, "probes"), PROBES))
         batches = task.batches(seed, STEPS * recipe.accumulate)
         for _ in range(STEPS):
-            optim.zero_grad()
-            for batch in islice(batches, recipe.accumulate):
-                loss = task.loss_of(model, batch) / recipe.accumulate
-                loss.backward()  # type: ignore[no-untyped-call]
-            if recipe.clip_norm is not None:
-                clip_grad_norm_(model.parameters(), recipe.clip_norm)
-            optim.step()
+            make_step(recipe, model, optim, islice(batches, recipe.accumulate))
             with torch.no_grad():
                 found = [task.loss_of(model, batch) for batch in probes]
             losses.append(torch.stack(found).mean())

@@ -9,7 +9,6 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from schedsearch.schedules.wrappers import PlateauLR
@@ -19,6 +18,7 @@ from schedsearch.tasks.task import seeded
 from schedsearch.training.curve import Curve, Evaluation
 from schedsearch.training.divergence import diverged
 from schedsearch.training.recipe import Ended, Job, OnEnd, OnEval, Recipe
+from schedsearch.training.step import make_step
 
 
 def train(
@@ -82,14 +82,7 @@ def fit(
         loss_sum = torch.zeros((), device=task.device)
         batches = task.batches(job.seed, job.end * recipe.accumulate)
         for step in range(1, job.end + 1):
-            optim.zero_grad()
-            for batch in islice(batches, recipe.accumulate):
-                loss = task.loss_of(model, batch) / recipe.accumulate
-                loss.backward()  # type: ignore[no-untyped-call]
-                loss_sum += loss.detach()
-            if recipe.clip_norm is not None:
-                clip_grad_norm_(model.parameters(), recipe.clip_norm)
-            optim.step()
+            loss_sum += make_step(recipe, model, optim, islice(batches, recipe.accumulate))
             if averaged is not None:
                 averaged.update_parameters(model)
             if step in due:

@@ -133,7 +133,7 @@ def test_pieces_are_averaged_by_their_weights(monkeypatch: pytest.MonkeyPatch) -
     task = load_task(source, batch_size=16)
     model = task.model(0)
     whole = {n: float(v) for n, v in evaluate(model, task).items()}
-    monkeypatch.setattr(evaluating, "_free_bytes", lambda device: 1000.0)
+    monkeypatch.setattr(evaluating, "free_bytes", lambda device: 1000.0)
     small = replace(task, eval_rows=7)
     found = {n: float(v) for n, v in evaluate(model, small).items()}
     assert found == pytest.approx(whole, rel=1e-5)
@@ -146,13 +146,13 @@ def test_token_metrics_are_averaged_too(monkeypatch: pytest.MonkeyPatch) -> None
     task = load_task(replace(TOKENS, loss_weight=count), batch_size=16)
     model = task.model(0)
     whole = {n: float(v) for n, v in evaluate(model, task).items()}
-    monkeypatch.setattr(evaluating, "_free_bytes", lambda device: 1000.0)
+    monkeypatch.setattr(evaluating, "free_bytes", lambda device: 1000.0)
     found = {n: float(v) for n, v in evaluate(model, replace(task, eval_rows=7)).items()}
     assert found == pytest.approx(whole, rel=1e-5)
 
 
 def test_what_has_no_weight_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluating, "_free_bytes", lambda device: 1000.0)
+    monkeypatch.setattr(evaluating, "free_bytes", lambda device: 1000.0)
     task = load_task(IMBALANCED, batch_size=16)
     with pytest.raises(ConfigError, match=r"the loss can't be computed at once: give loss_weight="):
         evaluate(task.model(0), task)

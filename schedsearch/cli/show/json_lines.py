@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, TextIO
 
 from schedsearch.files import finite
@@ -199,17 +198,6 @@ class JsonLines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-
-    def __enter__(self) -> "JsonLines":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        pass
 
     def __call__(self, event: Event | Planned | Result | Failed) -> None:
         """Print an event at once."""

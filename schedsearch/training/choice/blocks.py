@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from time import perf_counter
 
-import psutil
-import torch
-
+from schedsearch.tasks.evaluate import free_bytes
 from schedsearch.training.choice.bench import Bench
 from schedsearch.training.choice.block_cost import first_block_size
 from schedsearch.training.choice.demand import Demand
@@ -27,11 +25,7 @@ _CACHE_BYTES = 24e6  # a compiled block should take no more: it is read and writ
 
 def most_that_fit(template: Template) -> int:
     """Return how many jobs fit into half of the free memory."""
-    device = template.task.device
-    if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
-    else:
-        free = psutil.virtual_memory().available
+    free = free_bytes(template.task.device)
     return max(1, int(free * _MEMORY_SHARE / template.job_bytes()))
 
 

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from torch.nn.utils import clip_grad_norm_
-
 from schedsearch.training.recipe import Job, OnEnd, OnEval, Recipe
 from schedsearch.training.reference import averaged_model, train
+from schedsearch.training.step import make_step
 
 
 class Prepared(Protocol):
@@ -39,17 +38,11 @@ class PreparedLoop:
         model = task.model(0).train()
         optimizer = recipe.make_optimizer(model, 1e-6)
         averaged = averaged_model(model, recipe.ema)
-        batch = next(task.batches(0, 1))
+        batches = [next(task.batches(0, 1))] * recipe.accumulate
 
         def steps(count: int) -> None:
             for _ in range(count):
-                optimizer.zero_grad()
-                for _ in range(recipe.accumulate):
-                    loss = task.loss_of(model, batch) / recipe.accumulate
-                    loss.backward()  # type: ignore[no-untyped-call]
-                if recipe.clip_norm is not None:
-                    clip_grad_norm_(model.parameters(), recipe.clip_norm)
-                optimizer.step()
+                make_step(recipe, model, optimizer, batches)
                 if averaged is not None:
                     averaged.update_parameters(model)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from schedsearch.compat import is_convolution, quiet_vmap
 from schedsearch.tasks.split import Batch
-from schedsearch.tasks.task import seeded
+from schedsearch.tasks.task import random_state, seeded
 from schedsearch.tasks.tree import count_bytes
 from schedsearch.training.fused.conv_products import as_products
 from schedsearch.training.fused.evaluation import JobsEvaluation
@@ -19,10 +19,6 @@ from schedsearch.training.fused.layout import Layout, Weights
 from schedsearch.training.recipe import Recipe
 
 T = TypeVar("T")
-
-
-def _random_state(device: torch.device) -> Tensor:
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
 _KNOWN: WeakKeyDictionary[Recipe, dict[str, Any]] = WeakKeyDictionary()
@@ -58,9 +54,9 @@ class Template:
     def _draws(self) -> bool:
         task, device = self.task, self.task.device
         with seeded(0, device):
-            model, before = task.model(0).train(), _random_state(device)
+            model, before = task.model(0).train(), random_state(device)[-1]
             task.loss_of(model, self.batch)
-            return not torch.equal(before, _random_state(device))
+            return not torch.equal(before, random_state(device)[-1])
 
     @cached_property
     def batch(self) -> Batch:
