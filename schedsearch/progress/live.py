@@ -124,12 +124,7 @@ class _Quiet:
     def __enter__(self) -> "_Quiet":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         pass
 
     def __call__(self, event: Event) -> None:
@@ -193,12 +188,7 @@ class _Live(_Quiet):
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._live.stop()
 
     def __call__(self, event: Event) -> None:
@@ -232,12 +222,7 @@ class _Notebook(_Quiet):
         self._handle = show(self._block, display_id=True)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._handle.update(self._block)
 
     def __call__(self, event: Event) -> None:
